@@ -1,0 +1,64 @@
+# The commands of this project. `make help` lists them; CONTRIBUTING.md says how to work with them.
+
+PORT ?= 8000
+VENV := .venv
+PY   := $(VENV)/bin/python
+SITE := _build/html
+
+# Everything a page is made from: touch one of these and the next `make html` builds anew.
+SOURCES := _config.yml _toc.yml $(shell find book kmm_sim -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*')
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.PHONY: help book html test lint lock picture clean distclean
+.DEFAULT_GOAL := help
+
+help:  ## list these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+book: html  ## build the book and serve it on http://localhost:8000 (PORT=8001 for another port)
+	@$(PY) tools/serve_book.py $(SITE) --port $(PORT)
+
+html: $(SITE)/.complete  ## build the book into _build/html
+
+# --all, because outputs come from kmm_sim as much as from the chapter: a chapter that did not change is run again too.
+$(SITE)/.complete: $(VENV)/.book $(SOURCES)
+	$(PY) -m jupyter_book build . --all -W -n --keep-going
+	@touch $@
+
+test: $(VENV)/.test $(VENV)/.browser  ## run all tests, in a real browser too (ARGS="-k buddy -x" for pytest)
+	$(PY) -m pytest $(ARGS)
+
+lint: $(VENV)/.test  ## check style, spelling and types
+	$(PY) -m ruff check .
+	$(VENV)/bin/codespell
+	$(PY) -m mypy
+
+lock: $(VENV)/.test  ## pin anew what requirements*.txt need in turn
+	tools/lock_requirements.sh $(VENV)/bin/uv
+
+clean:  ## remove what was built
+	rm -rf _build .pytest_cache .hypothesis .ruff_cache .mypy_cache
+
+distclean: clean  ## ... and the environment
+	rm -rf $(VENV)
+
+# The environment. A stamp in it is older than a requirement that changed, so each step runs once.
+
+$(PY):
+	@tools/make_venv.sh $(VENV)
+
+$(VENV)/.book: requirements.txt requirements.lock pyproject.toml $(wildcard tools/jupyter/etc/jupyter/labconfig/*) | $(PY)
+	@echo "Installing what the book needs into $(VENV) (a minute or two, once) ..."
+	@$(PY) -m pip install --quiet -r requirements.txt
+	@touch $@
+
+$(VENV)/.test: requirements-test.txt $(VENV)/.book
+	@echo "Installing what the tests need into $(VENV) ..."
+	@$(PY) -m pip install --quiet -r requirements-test.txt
+	@touch $@
+
+$(VENV)/.browser: tools/get_chromium.py $(VENV)/.test
+	@$(PY) tools/get_chromium.py
+	@touch $@

@@ -1,0 +1,102 @@
+"""The built book in a real browser.
+
+    def test_something(visit):
+        page = visit("book/getting-pages.html", width=360).page
+        ...
+
+Whatever a test does, it fails at its end if a page asked another origin for anything or if a script threw.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from get_chromium import system_chromium
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from serve_book import serving
+
+ARGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",  # no page can reach the network
+]
+
+
+@dataclass
+class Visit:
+    """One browser context on the site and what went wrong in it."""
+
+    context: BrowserContext
+    page: Page
+    site: str
+    foreign: list[str] = field(default_factory=list)  # requests to another origin
+    page_errors: list[str] = field(default_factory=list)  # exceptions no script caught
+    console_errors: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)  # requests answered with 400 or more, or not at all
+    errors_expected: bool = False
+
+    def watch(self) -> None:
+        """Write down what the pages and workers of this context ask for and complain of."""
+        context = self.context
+        context.on("request", self._on_request)
+        context.on("response", lambda r: self.failed.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+        context.on("requestfailed", lambda r: self.failed.append(f"{r.failure} {r.url}"))
+        context.on("weberror", lambda e: self.page_errors.append(str(e.error)))
+        context.on("console", lambda m: self.console_errors.append(m.text) if m.type == "error" else None)
+
+    def _on_request(self, request) -> None:
+        if not request.url.startswith((self.site, "data:", "blob:", "about:")):
+            self.foreign.append(request.url)
+
+
+@pytest.fixture(scope="session")
+def site(built_book) -> Iterator[str]:
+    """Address of the built book, with a slash at its end; its pages come gzipped, as from a web host."""
+    with serving(built_book, compress=True) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium: the system's, or Playwright's own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=system_chromium(), args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, site: str) -> Iterator[Callable[..., Visit]]:
+    """A function that opens a page of the book in a context of its own and returns the Visit.
+
+    ``visit("book/getting-pages.html", width=360, height=740, dark=True, errors_expected=False, **context_options)``:
+    the options are Playwright's ``new_context``; a path of None opens nothing yet. Service workers are blocked
+    unless the test says ``service_workers="allow"``, so that one test's cache is never another's.
+    """
+    visits: list[Visit] = []
+
+    def open_page(path: str | None = "", *, width: int = 1280, height: int = 900, dark: bool = False,
+                  errors_expected: bool = False, **options: Any) -> Visit:
+        context = browser.new_context(**{"viewport": {"width": width, "height": height},
+                                         "color_scheme": "dark" if dark else "light",
+                                         "service_workers": "block", **options})
+        visit = Visit(context, context.new_page(), site, errors_expected=errors_expected)
+        visit.watch()
+        visits.append(visit)
+        if path is not None:
+            visit.page.goto(site + path, wait_until="load")
+        return visit
+
+    yield open_page
+    for each in visits:
+        each.context.close()
+    for each in visits:
+        assert not each.foreign, f"left the site: {each.foreign}"
+        assert each.errors_expected or not each.page_errors, f"scripts threw: {each.page_errors}"
+
+
+@pytest.fixture
+def page(visit) -> Page:
+    """A blank page of this width and scheme, watched like every visit: ``page.goto(site + ...)``."""
+    return visit(None).page
