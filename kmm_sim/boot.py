@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Machines as they are when a driver first meets them: right after boot, or as recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import index
+from typing import Any
+
+from kmm_sim.mm.buddy import add_to_free_list
+from kmm_sim.mm.memblock import memblock_free_all
+from kmm_sim.mm.mmzone import (
+    MIGRATE_TYPES,
+    PAGEBLOCK_NR_PAGES,
+    PAGEBLOCK_ORDER,
+    Migrate,
+    Node,
+    Zone,
+    ZoneType,
+)
+from kmm_sim.mm.page import PAGE_SHIFT
+from kmm_sim.mm.vmstat import calculate_normal_threshold
+from kmm_sim.mm.watermark import (
+    calculate_min_free_kbytes,
+    setup_per_zone_lowmem_reserve,
+    setup_per_zone_wmarks,
+)
+
+__all__ = ["boot_bench", "boot_dump", "boot_pc", "parse_size"]
+
+# Where the zones of x86-64 end, in pages.
+ZONE_ENDS = ((ZoneType.DMA, 1 << 12), (ZoneType.DMA32, 1 << 20), (ZoneType.NORMAL, 1 << 52))
+UNITS = {"B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+MIGRATE_LETTERS = {"U": 0, "M": 1, "E": 2, "H": 3, "I": 4}
+
+
+def boot_bench(pages: int) -> Node:
+    """Return a node of a few pages with nothing held back, to watch single blocks in.
+
+    One zone, Normal, from pfn 0, with watermarks of 0.  Migratetypes are off, as Linux itself
+    turns them off where there are fewer pages than would fill a pageblock of each.
+
+    Linux: build_all_zonelists(), mm/page_alloc.c
+    """
+    pages = index(pages)
+    if not 1 <= pages <= 1 << 20:
+        raise ValueError(f"a bench has 1 to {1 << 20} pages, not {pages}; use memory= for more")
+    zone = Zone(0, ZoneType.NORMAL, 0, pages, pages, pageblock_default=Migrate.UNMOVABLE)
+    memblock_free_all(zone)
+    return Node((zone,), group_by_mobility=False)
+
+
+def boot_pc(memory: int | str) -> Node:
+    """Return the node of a PC with ``memory`` bytes, its zones and marks as x86-64 has them.
+
+    Linux: free_area_init(), mm/mm_init.c
+    Simplified: no holes, and all memory but page frame 0 belongs to the allocator.
+    """
+    end = parse_size(memory) >> PAGE_SHIFT
+    if not 1 << 8 <= end <= 1 << 34:
+        raise ValueError(f"a PC has from 1 MiB to 64 TiB of memory, not {memory!r}")
+    grouped = end >= PAGEBLOCK_NR_PAGES * MIGRATE_TYPES
+    zones: list[Zone] = []
+    start = 1
+    for kind, limit in ZONE_ENDS:
+        if start < end:
+            spanned = min(limit, end) - start
+            zones.append(Zone(len(zones), kind, start, spanned, spanned))
+        start = limit
+    for zone in zones:
+        zone.pageblock_default = Migrate.MOVABLE if grouped else Migrate.UNMOVABLE
+        zone.stat_threshold = calculate_normal_threshold(zone.managed_pages, cpus=1)
+        memblock_free_all(zone)
+    setup_per_zone_wmarks(zones, calculate_min_free_kbytes(zones))
+    setup_per_zone_lowmem_reserve(zones)
+    return Node(tuple(zones), group_by_mobility=grouped)
+
+
+def boot_dump(dump: Mapping[str, Any]) -> Node:
+    """Return a node in the state that a recorded dump of a real kernel describes.
+
+    Raises KeyError if a field is missing.
+    """
+    records = sorted(dump["zones"], key=lambda record: record["idx"])
+    return Node(tuple(_zone_from_dump(at, record) for at, record in enumerate(records)))
+
+
+def _zone_from_dump(position: int, record: Mapping[str, Any]) -> Zone:
+    zone = Zone(
+        position,
+        ZoneType(record["idx"]),
+        record["start"],
+        record["spanned"],
+        record["managed"],
+        nid=record["node"],
+        watermark=list(record["wm"]),
+        watermark_boost=record["boost"],
+        lowmem_reserve=list(record["lowmem"]),
+        vm_stat_free=record["free_global"],
+        vm_stat_diff=record["free_diff"],
+        stat_threshold=record["stat_thr"],
+        nr_reserved_highatomic=record["hi_res"],
+        nr_free_highatomic=record["hi_free"],
+    )
+    first = zone.start_pfn >> PAGEBLOCK_ORDER
+    for number, letter in enumerate(record["blocks"], first):
+        if letter in MIGRATE_LETTERS and letter != "M":
+            zone.pageblocks[number] = MIGRATE_LETTERS[letter]
+    for order, migratetype, pfns in record["free"]:
+        for pfn in pfns:
+            add_to_free_list(zone, pfn, order, migratetype, tail=True)
+    return zone
+
+
+def parse_size(size: int | str) -> int:
+    """Return a number of bytes from a number or from text such as ``"8 GiB"`` or ``"96MiB"``.
+
+    Raises ValueError for text that is no size.
+    """
+    if not isinstance(size, str):
+        return index(size)
+    text = size.strip().upper()
+    digits = text.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+    unit = text[len(digits) :].strip()
+    if not digits.isdecimal() or unit not in UNITS:
+        raise ValueError(f"{size!r} is no size; write a number and B, KiB, MiB, GiB or TiB")
+    return int(digits) * UNITS[unit]

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A machine: memory, zones, and the calls that a driver makes on it.
+
+The functions of ``kmm_sim.mm`` take the node as their first argument and trust it, as the
+kernel's do.  A machine offers the same calls as methods, checks what Python hands in, and
+records what happens.
+
+    machine = Machine(pages=64)             a bench: one zone, one list an order
+    machine = Machine(memory="8 GiB")       a PC: DMA, DMA32, Normal, with watermarks
+    machine = Machine.from_dump(dump)       the state of a real kernel, as recorded
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import index
+from typing import Any
+
+from kmm_sim.boot import boot_bench, boot_dump, boot_pc
+from kmm_sim.errors import KernelBug
+from kmm_sim.mm import page_alloc
+from kmm_sim.mm.gfp import GFP_BITS_MASK, ZERO
+from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Node, Zone
+from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE, Page, page_address, pfn_to_virt, virt_to_pfn
+from kmm_sim.trace import Trace
+
+__all__ = ["Machine"]
+
+
+class Machine:
+    """One simulated computer with one CPU and one bank of memory.
+
+    Give it either ``pages`` (a bench of that many pages: a single zone Normal from pfn 0, no
+    watermarks) or ``memory`` (a PC with that many bytes, or text such as ``"8 GiB"``).  With
+    ``trace=False`` it runs faster and tells nothing.
+
+    Raises ValueError or TypeError for a size that no machine has.
+    """
+
+    def __init__(
+        self,
+        *,
+        pages: int | None = None,
+        memory: int | str | None = None,
+        trace: bool = True,
+    ) -> None:
+        if (pages is None) == (memory is None):
+            raise TypeError("Machine() takes either pages=64 or memory='8 GiB', one of the two")
+        if pages is not None:
+            self._power_on(boot_bench(pages), trace)
+        elif memory is not None:
+            self._power_on(boot_pc(memory), trace)
+
+    @classmethod
+    def from_dump(cls, dump: Mapping[str, Any], *, trace: bool = True) -> Machine:
+        """Return a machine in the state that a recording of a real kernel describes.
+
+        ``dump`` is one ``"k": "dump"`` record: zones with their free lists, pageblock types,
+        watermarks and counters.  Raises KeyError if a field is missing.
+        """
+        machine = cls.__new__(cls)
+        machine._power_on(boot_dump(dump), trace)
+        return machine
+
+    def _power_on(self, node: Node, trace: bool) -> None:
+        self.node = node
+        self.trace = Trace()
+        self.tracing = trace
+
+    def __repr__(self) -> str:
+        zones = ", ".join(f"{zone.name} {zone.managed_pages} pages" for zone in self.zones)
+        return f"<Machine {zones}>"
+
+    @property
+    def tracing(self) -> bool:
+        """Whether the machine adds to its trace; turned off, a call leaves no event."""
+        return self.node.trace is not None
+
+    @tracing.setter
+    def tracing(self, on: bool) -> None:
+        self.node.trace = self.trace if on else None
+        for zone in self.node.zones:
+            zone.trace = self.node.trace
+
+    @property
+    def zones(self) -> tuple[Zone, ...]:
+        """The zones, lowest memory first."""
+        return self.node.zones
+
+    @property
+    def dmesg(self) -> list[str]:
+        """The kernel's log, a line an entry, oldest first."""
+        return self.node.dmesg
+
+    # Getting pages
+
+    def alloc_pages(self, gfp: int, order: int) -> Page | None:
+        """Return the first of 2**order contiguous pages, or None when there are none.
+
+        ``gfp`` is a mask such as GFP_KERNEL, ``order`` a whole number from 0 to 10.  Raises
+        ValueError for an order out of range or unknown bits in the mask.
+
+        Linux: alloc_pages(), include/linux/gfp.h
+        """
+        return page_alloc.alloc_pages(self.node, _gfp(gfp), _order(order))
+
+    def alloc_page(self, gfp: int) -> Page | None:
+        """Return one page, or None.  Linux: alloc_page(), include/linux/gfp.h"""
+        return self.alloc_pages(gfp, 0)
+
+    def get_free_pages(self, gfp: int, order: int) -> int:
+        """Return the address of 2**order contiguous pages, or 0 when there are none.
+
+        Linux: __get_free_pages(), mm/page_alloc.c
+        """
+        page = self.alloc_pages(gfp, order)
+        return page_address(page) if page is not None else 0
+
+    def get_free_page(self, gfp: int) -> int:
+        """Return the address of one page, or 0.  Linux: __get_free_page(), include/linux/gfp.h"""
+        return self.get_free_pages(gfp, 0)
+
+    def get_zeroed_page(self, gfp: int) -> int:
+        """Return the address of one page full of zeros, or 0 when there is none.
+
+        Linux: get_zeroed_page(), mm/page_alloc.c
+        """
+        return self.get_free_pages(_gfp(gfp) | ZERO, 0)
+
+    def alloc_pages_exact(self, size: int, gfp: int) -> int:
+        """Return the address of just enough contiguous pages for ``size`` bytes, or 0.
+
+        ``size`` is from 1 byte to 4 MiB.  Free with free_pages_exact().
+
+        Linux: alloc_pages_exact(), mm/page_alloc.c
+        """
+        page = page_alloc.alloc_pages_exact(self.node, _exact_size(size), _gfp(gfp))
+        return page_address(page) if page is not None else 0
+
+    # Giving them back
+
+    def free_pages(self, page: Page, order: int) -> None:
+        """Give back the 2**order pages that begin at ``page``.
+
+        Raises KernelBug, and changes nothing, if these are not what was allocated.
+
+        Linux: __free_pages(), mm/page_alloc.c
+        """
+        page_alloc.free_pages(self.node, self._own(page), _order(order))
+
+    def free_page(self, page: Page) -> None:
+        """Give back one page.  Linux: __free_page(), include/linux/gfp.h"""
+        self.free_pages(page, 0)
+
+    def free_pages_addr(self, addr: int, order: int) -> None:
+        """Give back the 2**order pages at an address; address 0 is no pages at all.
+
+        Raises KernelBug, and changes nothing, if these are not what was allocated.
+
+        Linux: free_pages(), mm/page_alloc.c
+        """
+        if addr:
+            self.free_pages(self.virt_to_page(addr), order)
+
+    def free_page_addr(self, addr: int) -> None:
+        """Give back the page at an address.  Linux: free_page(), include/linux/gfp.h"""
+        self.free_pages_addr(addr, 0)
+
+    def free_pages_exact(self, addr: int, size: int) -> None:
+        """Give back what alloc_pages_exact() returned for ``size`` bytes.
+
+        Linux: free_pages_exact(), mm/page_alloc.c
+        """
+        page_alloc.free_pages_exact(self.node, self.virt_to_page(addr), _exact_size(size))
+
+    # Pages, addresses, bytes
+
+    def page_address(self, page: Page) -> int:
+        """Return the address at which the kernel sees ``page``.
+
+        Linux: page_address(), include/linux/mm.h
+        """
+        return page_address(self._own(page))
+
+    def virt_to_page(self, addr: int) -> Page:
+        """Return the struct page behind a kernel address.
+
+        Raises KernelBug if the address lies outside the machine's memory.
+
+        Linux: virt_to_page(), arch/x86/include/asm/page.h
+        """
+        page = self.node.pfn_to_page(virt_to_pfn(index(addr)))
+        if page is None:
+            raise KernelBug(
+                f"address {addr:#x} is outside memory: this machine's pages have the addresses "
+                f"{pfn_to_virt(self.zones[0].start_pfn):#x} to {pfn_to_virt(self.zones[-1].end_pfn) - 1:#x}"
+            )
+        return page
+
+    def read(self, addr: int, size: int) -> bytes:
+        """Return ``size`` bytes from address ``addr``; KernelBug outside memory."""
+        self._span(addr, size)
+        return self.node.memory.read(addr - PAGE_OFFSET, size)
+
+    def write(self, addr: int, data: bytes) -> None:
+        """Store ``data`` from address ``addr`` on; KernelBug outside memory."""
+        self._span(addr, len(data))
+        self.node.memory.write(addr - PAGE_OFFSET, data)
+
+    def _span(self, addr: int, size: int) -> None:
+        if size < 0:
+            raise ValueError(f"a size in bytes is 0 or more, not {size}")
+        self.virt_to_page(addr)
+        self.virt_to_page(addr + max(size, 1) - 1)
+
+    def _own(self, page: Page) -> Page:
+        """Return ``page`` if it is a page of this machine; say what it is otherwise."""
+        if page is None:
+            raise KernelBug(
+                "NULL pointer dereference: the page is None, so the allocation had failed; "
+                "look at the answer of alloc_pages() before you use it"
+            )
+        if not isinstance(page, Page):
+            raise TypeError(f"expected a struct page, as alloc_pages() returns it, not {page!r}")
+        if self.node.mem_map.get(page.pfn) is not page:
+            raise KernelBug(f"{page!r} is a page of another machine")
+        return page
+
+
+def _order(order: int) -> int:
+    """Return ``order`` as a plain int, or say which orders there are."""
+    order = index(order)
+    if not 0 <= order <= MAX_PAGE_ORDER:
+        raise ValueError(
+            f"order {order} is out of range: an order is 0 to {MAX_PAGE_ORDER}, "
+            f"1 to {1 << MAX_PAGE_ORDER} pages"
+        )
+    return order
+
+
+def _gfp(gfp: int) -> int:
+    """Return a mask as a plain int, or say which of its bits do not exist."""
+    mask = index(gfp)
+    unknown = mask & ~GFP_BITS_MASK
+    if unknown or mask < 0:
+        raise ValueError(f"unknown gfp bits {unknown:#x} in {mask:#x}: Linux 6.12 has bits 0 to 24")
+    return mask
+
+
+def _exact_size(size: int) -> int:
+    largest = PAGE_SIZE << MAX_PAGE_ORDER
+    if not 1 <= index(size) <= largest:
+        raise ValueError(f"{size} bytes is out of range: from 1 to {largest} (4 MiB)")
+    return index(size)

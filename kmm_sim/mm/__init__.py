@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What Linux keeps in ``mm/``, file for file; where a file of Linux is too long, by concept.
+
+    page.py        struct page, page frame numbers, addresses     include/linux/mm_types.h
+    gfp.py         what a caller allows the allocator to do       include/linux/gfp_types.h
+    mmzone.py      free lists, zones, the node                    include/linux/mmzone.h
+    internal.py    alloc_flags, the allocator's private notes     mm/internal.h
+    memory.py      the bytes themselves
+    events.py      what the allocator tells                       include/trace/events/kmem.h
+    vmstat.py      counting free pages                            mm/vmstat.c
+    buddy.py       splitting and merging blocks                   mm/page_alloc.c
+    watermark.py   how low a zone may run                         mm/page_alloc.c
+    fallback.py    taking from another migratetype                mm/page_alloc.c
+    page_alloc.py  asking for pages, giving them back             mm/page_alloc.c
+"""

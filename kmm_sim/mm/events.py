@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the allocator tells, step by step.
+
+The names that begin with ``mm_`` are Linux's own tracepoints.  Those that begin with
+``sim_`` stand for steps that Linux takes without telling: a split, a merge, a block put on a
+list.  Between leaving a list and reaching a caller or another list, a block is *in hand*.
+
+Linux: include/trace/events/kmem.h
+Simplified: page frame numbers only; the hashed pointers of ``page=`` are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kmm_sim.mm.gfp import gfp_names
+from kmm_sim.trace import Event
+
+__all__ = [
+    "FreeListAdd",
+    "FreeListDel",
+    "FreeListMove",
+    "Merge",
+    "MmPageAlloc",
+    "MmPageAllocExtfrag",
+    "MmPageFree",
+    "SetPageblock",
+    "Split",
+    "SplitPage",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MmPageAlloc(Event):
+    """The caller got the block at pfn, or nothing (pfn is None)."""
+
+    tracepoint = "mm_page_alloc"
+    pfn: int | None
+    order: int
+    migratetype: int
+    gfp: int
+
+    def __str__(self) -> str:
+        return (
+            f"mm_page_alloc: pfn={self.pfn or 0:#x} order={self.order} "
+            f"migratetype={self.migratetype} gfp_flags={gfp_names(self.gfp)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MmPageFree(Event):
+    """The caller gave the block at pfn back; it is in hand now."""
+
+    tracepoint = "mm_page_free"
+    pfn: int
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class MmPageAllocExtfrag(Event):
+    """A request had to be served from another migratetype's block of ``fallback_order``."""
+
+    tracepoint = "mm_page_alloc_extfrag"
+    pfn: int
+    alloc_order: int
+    fallback_order: int
+    alloc_migratetype: int
+    fallback_migratetype: int
+
+
+@dataclass(frozen=True, slots=True)
+class FreeListDel(Event):
+    """A free block left its list; it is in hand now."""
+
+    tracepoint = "sim_free_list_del"
+    zone: int
+    pfn: int
+    order: int
+    migratetype: int
+
+
+@dataclass(frozen=True, slots=True)
+class FreeListAdd(Event):
+    """The block in hand went on a list: at its head, or at its tail."""
+
+    tracepoint = "sim_free_list_add"
+    zone: int
+    pfn: int
+    order: int
+    migratetype: int
+    tail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FreeListMove(Event):
+    """A free block went from its list to the tail of another migratetype's."""
+
+    tracepoint = "sim_free_list_move"
+    zone: int
+    pfn: int
+    order: int
+    migratetype: int
+    to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split(Event):
+    """The block in hand was cut in two of ``order``; the upper half heads its list now."""
+
+    tracepoint = "sim_split"
+    zone: int
+    pfn: int
+    order: int
+    migratetype: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merge(Event):
+    """The block in hand, of ``order``, joined its buddy, which left the list of ``migratetype``."""
+
+    tracepoint = "sim_merge"
+    zone: int
+    pfn: int
+    order: int
+    buddy: int
+    migratetype: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetPageblock(Event):
+    """The pageblock that begins at pfn is for another migratetype now."""
+
+    tracepoint = "sim_set_pageblock"
+    zone: int
+    pfn: int
+    migratetype: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPage(Event):
+    """An allocated block of ``order`` became single pages, each with an owner of its own."""
+
+    tracepoint = "sim_split_page"
+    pfn: int
+    order: int

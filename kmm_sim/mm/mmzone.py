@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Zones and their free lists: where free memory is written down.
+
+A node is one bank of memory; it is divided into zones, because some devices reach only low
+addresses.  A zone keeps its free blocks in an array indexed by order, and for each order in
+one list per migratetype.  A zone is also cut into pageblocks of 512 pages, each with the
+migratetype of what lives there.
+
+Linux: include/linux/mmzone.h
+Simplified: no contiguous-memory areas, no device memory.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from kmm_sim.mm.memory import Memory
+from kmm_sim.mm.page import Page
+from kmm_sim.trace import Trace
+
+__all__ = [
+    "MAX_NR_ZONES",
+    "MAX_PAGE_ORDER",
+    "MIGRATE_PCPTYPES",
+    "MIGRATE_TYPES",
+    "NR_PAGE_ORDERS",
+    "PAGEBLOCK_NR_PAGES",
+    "PAGEBLOCK_ORDER",
+    "FreeArea",
+    "FreeList",
+    "Migrate",
+    "Node",
+    "Wmark",
+    "Zone",
+    "ZoneType",
+]
+
+MAX_PAGE_ORDER = 10
+NR_PAGE_ORDERS = MAX_PAGE_ORDER + 1
+PAGEBLOCK_ORDER = 9
+PAGEBLOCK_NR_PAGES = 1 << PAGEBLOCK_ORDER
+
+
+class Migrate(IntEnum):
+    """What kind of pages a pageblock is for.  Linux: enum migratetype, include/linux/mmzone.h"""
+
+    UNMOVABLE = 0
+    MOVABLE = 1
+    RECLAIMABLE = 2
+    HIGHATOMIC = 3
+    ISOLATE = 4
+
+
+MIGRATE_TYPES = len(Migrate)
+MIGRATE_PCPTYPES = 3
+"""Types below this number are ordinary: they may be mixed, merged and kept on per-CPU lists."""
+
+
+class ZoneType(IntEnum):
+    """The zones of a node, lowest memory first.  Linux: enum zone_type, include/linux/mmzone.h"""
+
+    DMA = 0
+    DMA32 = 1
+    NORMAL = 2
+    MOVABLE = 3
+    DEVICE = 4
+
+
+MAX_NR_ZONES = len(ZoneType)
+
+
+class Wmark(IntEnum):
+    """The marks of a zone.  Linux: enum zone_watermarks, include/linux/mmzone.h"""
+
+    MIN = 0
+    LOW = 1
+    HIGH = 2
+    PROMO = 3
+
+
+class FreeList:
+    """A list of free blocks, head first, that unlinks any block in one step.
+
+    The kernel links ``struct page`` through a list head.  An OrderedDict keyed by pfn is that
+    list.  ``untouched`` is a run of blocks that nobody has taken since boot: they wait behind
+    all others, in order, and cost nothing, so that a machine of a terabyte is made at once.
+
+    Linux: struct list_head, include/linux/list.h
+    """
+
+    __slots__ = ("_linked", "_untouched")
+
+    def __init__(self, pfns: Iterable[int] = (), untouched: range = range(0)) -> None:
+        self._linked: OrderedDict[int, None] = OrderedDict.fromkeys(pfns)
+        self._untouched = untouched
+
+    def __len__(self) -> int:
+        return len(self._linked) + len(self._untouched)
+
+    def __bool__(self) -> bool:
+        return bool(self._linked or self._untouched)
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self._linked
+        yield from self._untouched
+
+    def __contains__(self, pfn: int) -> bool:
+        return pfn in self._linked or pfn in self._untouched
+
+    def first(self) -> int | None:
+        """Return the block at the head, or None.  Linux: list_first_entry_or_null()"""
+        for pfn in self:
+            return pfn
+        return None
+
+    def list_add(self, pfn: int) -> None:
+        """Put a block at the head.  Linux: list_add(), include/linux/list.h"""
+        self._linked[pfn] = None
+        self._linked.move_to_end(pfn, last=False)
+
+    def list_add_tail(self, pfn: int) -> None:
+        """Put a block at the tail.  Linux: list_add_tail(), include/linux/list.h"""
+        if self._untouched:
+            self._link_untouched()
+        self._linked[pfn] = None
+
+    def list_del(self, pfn: int) -> None:
+        """Unlink a block, wherever it is.  Linux: list_del(), include/linux/list.h"""
+        if pfn in self._linked:
+            del self._linked[pfn]
+        elif self._untouched and pfn == self._untouched[0]:
+            self._untouched = self._untouched[1:]
+        else:
+            self._link_untouched()
+            del self._linked[pfn]
+
+    def _link_untouched(self) -> None:
+        """Give up the short form of the untouched blocks: somebody wants a place among them."""
+        self._linked.update(dict.fromkeys(self._untouched))
+        self._untouched = range(0)
+
+
+class FreeArea:
+    """The free blocks of one order, a list for each migratetype.
+
+    Linux: struct free_area, include/linux/mmzone.h
+    """
+
+    __slots__ = ("free_list",)
+
+    def __init__(self) -> None:
+        self.free_list = [FreeList() for _ in range(MIGRATE_TYPES)]
+
+    @property
+    def nr_free(self) -> int:
+        """The number of free blocks (not pages) of this order."""
+        return sum(map(len, self.free_list))
+
+
+@dataclass(slots=True, eq=False)
+class Zone:
+    """A range of page frames with the same uses, and the state of its free blocks.
+
+    ``start_pfn`` and ``spanned_pages`` are in pages, holes included; ``managed_pages`` counts
+    what the allocator owns.  ``buddy`` maps the first pfn of a free block to its order, for
+    all blocks but the untouched ones (those have the largest order, and are never a buddy).
+
+    Linux: struct zone, include/linux/mmzone.h
+    """
+
+    index: int
+    type: ZoneType
+    start_pfn: int
+    spanned_pages: int
+    managed_pages: int
+    nid: int = 0
+    trace: Trace | None = None
+    watermark: list[int] = field(default_factory=lambda: [0] * len(Wmark))
+    watermark_boost: int = 0
+    lowmem_reserve: list[int] = field(default_factory=lambda: [0] * MAX_NR_ZONES)
+    free_area: list[FreeArea] = field(
+        default_factory=lambda: [FreeArea() for _ in range(NR_PAGE_ORDERS)]
+    )
+    buddy: dict[int, int] = field(default_factory=dict)
+    pageblocks: dict[int, int] = field(default_factory=dict)
+    pageblock_default: int = Migrate.MOVABLE
+    vm_stat_free: int = 0
+    vm_stat_diff: int = 0
+    stat_threshold: int = 0
+    nr_reserved_highatomic: int = 0
+    nr_free_highatomic: int = 0
+
+    @property
+    def name(self) -> str:
+        """The zone's name as /proc prints it: DMA, DMA32, Normal, Movable."""
+        return _ZONE_NAMES[self.type]
+
+    @property
+    def end_pfn(self) -> int:
+        """The first page frame after the zone.  Linux: zone_end_pfn(), include/linux/mmzone.h"""
+        return self.start_pfn + self.spanned_pages
+
+    def spans_pfn(self, pfn: int) -> bool:
+        """Return whether a page frame lies in the zone.  Linux: zone_spans_pfn()"""
+        return self.start_pfn <= pfn < self.start_pfn + self.spanned_pages
+
+    def pageblock_migratetype(self, pfn: int) -> int:
+        """Return the migratetype of the pageblock around ``pfn``.
+
+        Linux: get_pageblock_migratetype(), include/linux/page-flags-layout.h
+        """
+        return self.pageblocks.get(pfn >> PAGEBLOCK_ORDER, self.pageblock_default)
+
+
+_ZONE_NAMES = ("DMA", "DMA32", "Normal", "Movable", "Device")
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One bank of memory: its zones, its pages, its bytes.
+
+    ``mem_map`` has a struct page for every page frame that somebody has asked about.
+    ``zonelists[i]`` are the zones to try, in order, for a request whose highest zone is i.
+    Without ``group_by_mobility`` all pages count as unmovable, as on a machine of a few MiB.
+
+    Linux: struct pglist_data, include/linux/mmzone.h
+    """
+
+    zones: tuple[Zone, ...]
+    mem_map: dict[int, Page] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    zonelists: tuple[tuple[Zone, ...], ...] = ()
+    trace: Trace | None = None
+    group_by_mobility: bool = True
+    dmesg: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        highest_first = self.zones[::-1]
+        self.zonelists = tuple(
+            tuple(zone for zone in highest_first if zone.type <= highest)
+            for highest in range(MAX_NR_ZONES)
+        )
+
+    def zone_of(self, pfn: int) -> Zone | None:
+        """Return the zone that spans page frame ``pfn``, or None.  Linux: page_zone()"""
+        for zone in self.zones:
+            if zone.start_pfn <= pfn < zone.start_pfn + zone.spanned_pages:
+                return zone
+        return None
+
+    def pfn_to_page(self, pfn: int) -> Page | None:
+        """Return the struct page of a page frame, or None outside memory.
+
+        Linux: pfn_to_page(), include/asm-generic/memory_model.h
+        """
+        page = self.mem_map.get(pfn)
+        if page is None and (zone := self.zone_of(pfn)) is not None:
+            page = self.mem_map[pfn] = Page(pfn, zone)
+        return page

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pages: the unit in which the kernel deals with memory.
+
+Physical memory is cut into pages of 4 KiB, numbered from 0: the page frame number, pfn.
+The kernel keeps one ``struct page`` for each.  It also maps all of memory at one fixed
+place of its address space, the direct map, so that a pfn becomes an address by arithmetic.
+
+Linux: include/linux/mm_types.h, include/linux/mm.h, include/asm-generic/getorder.h
+Simplified: 4 KiB pages and the direct map of x86-64 without address randomisation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kmm_sim.mm.mmzone import Zone
+
+__all__ = [
+    "PAGE_OFFSET",
+    "PAGE_SHIFT",
+    "PAGE_SIZE",
+    "Page",
+    "get_order",
+    "page_address",
+    "pfn_to_virt",
+    "virt_to_pfn",
+]
+
+PAGE_SHIFT = 12
+PAGE_SIZE = 1 << PAGE_SHIFT
+PAGE_OFFSET = 0xFFFF_8880_0000_0000
+"""Where the direct map begins on x86-64 with four-level page tables."""
+
+
+class Page:
+    """One physical page, and for the first page of an allocation the notes about the whole.
+
+    Linux: struct page, include/linux/mm_types.h
+    Simplified: ``order`` and ``gfp`` remember what was asked for; Linux keeps no such note
+    of a block that is not compound, which is why it cannot tell a wrong order from a right one.
+    """
+
+    __slots__ = ("gfp", "order", "pfn", "refcount", "zone")
+
+    def __init__(self, pfn: int, zone: Zone) -> None:
+        self.pfn = pfn
+        self.zone = zone
+        self.order = 0
+        self.gfp = 0
+        self.refcount = 0
+
+    def __repr__(self) -> str:
+        state = f"refcount:{self.refcount} order:{self.order}" if self.refcount else "refcount:0"
+        return f"<struct page pfn:{self.pfn:#x} zone:{self.zone.name} {state}>"
+
+
+def pfn_to_virt(pfn: int) -> int:
+    """Return the direct-map address of page frame ``pfn``.
+
+    Linux: pfn_to_virt(), include/asm-generic/memory_model.h
+    """
+    return PAGE_OFFSET + (pfn << PAGE_SHIFT)
+
+
+def virt_to_pfn(addr: int) -> int:
+    """Return the page frame number behind a direct-map address; it may lie outside memory.
+
+    Linux: virt_to_pfn(), include/asm-generic/memory_model.h
+    """
+    return (addr - PAGE_OFFSET) >> PAGE_SHIFT
+
+
+def page_address(page: Page) -> int:
+    """Return the address at which the kernel sees ``page``.
+
+    Linux: page_address(), include/linux/mm.h
+    Simplified: every page is in the direct map; there is no high memory.
+    """
+    return pfn_to_virt(page.pfn)
+
+
+def get_order(size: int) -> int:
+    """Return the smallest order whose block holds ``size`` bytes (at least 1).
+
+    Linux: get_order(), include/asm-generic/getorder.h
+    """
+    return ((size - 1) >> PAGE_SHIFT).bit_length()

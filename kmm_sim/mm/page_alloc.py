@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The page allocator: asking for pages and giving them back.
+
+A request walks the zones that its mask allows, highest first.  The first zone that stays
+above its watermark serves it from the buddy system.  If none does, the request is tried once
+more against a lower mark; after that the answer is None.
+
+Linux: mm/page_alloc.c
+Simplified: no per-CPU page lists; nothing is reclaimed, so a request that may sleep gets no
+second chance; no compound pages.
+"""
+
+from __future__ import annotations
+
+from kmm_sim.errors import KernelBug
+from kmm_sim.mm.buddy import free_one_page, rmqueue_smallest, split_large_buddy
+from kmm_sim.mm.events import MmPageAlloc, MmPageFree, SplitPage
+from kmm_sim.mm.fallback import move_freepages_block, pageblock_in_zone, rmqueue
+from kmm_sim.mm.gfp import (
+    DIRECT_RECLAIM,
+    HIGH,
+    KSWAPD_RECLAIM,
+    MEMALLOC,
+    NOMEMALLOC,
+    NOWARN,
+    ZERO,
+    gfp_migratetype,
+    gfp_names,
+    gfp_zone,
+)
+from kmm_sim.mm.internal import (
+    ALLOC_HIGHATOMIC,
+    ALLOC_KSWAPD,
+    ALLOC_MIN_RESERVE,
+    ALLOC_NO_WATERMARKS,
+    ALLOC_NOFRAGMENT,
+    ALLOC_NON_BLOCK,
+    ALLOC_OOM,
+    ALLOC_WMARK_LOW,
+    ALLOC_WMARK_MASK,
+    ALLOC_WMARK_MIN,
+)
+from kmm_sim.mm.mmzone import (
+    MAX_PAGE_ORDER,
+    PAGEBLOCK_NR_PAGES,
+    PAGEBLOCK_ORDER,
+    Migrate,
+    Node,
+    Zone,
+    ZoneType,
+)
+from kmm_sim.mm.page import PAGE_SIZE, Page, get_order
+from kmm_sim.mm.watermark import wmark_pages, zone_watermark_fast
+
+__all__ = [
+    "alloc_flags_nofragment",
+    "alloc_pages",
+    "alloc_pages_exact",
+    "alloc_pages_slowpath",
+    "bad_free",
+    "free_pages",
+    "free_pages_exact",
+    "get_page_from_freelist",
+    "gfp_to_alloc_flags",
+    "make_alloc_exact",
+    "prep_new_page",
+    "reserve_highatomic_pageblock",
+    "rmqueue_buddy",
+    "warn_alloc",
+]
+
+
+def rmqueue_buddy(zone: Zone, order: int, alloc_flags: int, migratetype: int) -> int | None:
+    """Take a block of ``order`` from the buddy system of one zone; return its pfn or None.
+
+    Linux: rmqueue_buddy(), mm/page_alloc.c
+    """
+    pfn = None
+    if alloc_flags & ALLOC_HIGHATOMIC:
+        pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
+    if pfn is None:
+        pfn, _ = rmqueue(zone, order, migratetype, alloc_flags)
+        if pfn is None and alloc_flags & (ALLOC_OOM | ALLOC_NON_BLOCK):
+            pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
+    return pfn
+
+
+def reserve_highatomic_pageblock(zone: Zone, pfn: int, order: int) -> None:
+    """Keep the pageblock around ``pfn`` for urgent high-order requests, up to 1 % of the zone.
+
+    Linux: reserve_highatomic_pageblock(), mm/page_alloc.c
+    """
+    one_percent = zone.managed_pages // 100
+    max_managed = -(-one_percent // PAGEBLOCK_NR_PAGES) * PAGEBLOCK_NR_PAGES
+    if one_percent < PAGEBLOCK_NR_PAGES or zone.nr_reserved_highatomic >= max_managed:
+        return
+    migratetype = zone.pageblock_migratetype(pfn)
+    if migratetype >= Migrate.HIGHATOMIC or order >= PAGEBLOCK_ORDER:
+        return
+    if pageblock_in_zone(zone, pfn):
+        move_freepages_block(zone, pfn, migratetype, Migrate.HIGHATOMIC)
+        zone.nr_reserved_highatomic += PAGEBLOCK_NR_PAGES
+
+
+def get_page_from_freelist(
+    node: Node, order: int, alloc_flags: int, highest_zoneidx: int, migratetype: int
+) -> int | None:
+    """Try the zones from the highest allowed down; return the pfn of a block, or None.
+
+    The first round keeps migratetypes apart; if no zone can, a second one may mix them.
+
+    Linux: get_page_from_freelist(), mm/page_alloc.c
+    """
+    for zone in node.zonelists[highest_zoneidx]:
+        if not alloc_flags & ALLOC_NO_WATERMARKS:
+            mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK)
+            if not zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags):
+                continue
+        pfn = rmqueue_buddy(zone, order, alloc_flags, migratetype)
+        if pfn is not None:
+            if alloc_flags & ALLOC_HIGHATOMIC:
+                reserve_highatomic_pageblock(zone, pfn, order)
+            return pfn
+    if alloc_flags & ALLOC_NOFRAGMENT:
+        alloc_flags &= ~ALLOC_NOFRAGMENT
+        return get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
+    return None
+
+
+def alloc_flags_nofragment(node: Node, gfp: int, highest_zoneidx: int) -> int:
+    """Return the flags that make the first try avoid mixing types, if it begins in Normal.
+
+    Linux: alloc_flags_nofragment(), mm/page_alloc.c
+    """
+    alloc_flags = gfp & KSWAPD_RECLAIM
+    zonelist = node.zonelists[highest_zoneidx]
+    if zonelist and zonelist[0].type == ZoneType.NORMAL:
+        alloc_flags |= ALLOC_NOFRAGMENT
+    return alloc_flags
+
+
+def gfp_to_alloc_flags(gfp: int, order: int) -> int:
+    """Return how hard the second try may try: the min mark, and reserves for the urgent.
+
+    Linux: gfp_to_alloc_flags(), mm/page_alloc.c
+    """
+    alloc_flags = ALLOC_WMARK_MIN | (gfp & (HIGH | KSWAPD_RECLAIM))
+    if not gfp & DIRECT_RECLAIM and not gfp & NOMEMALLOC:
+        alloc_flags |= ALLOC_NON_BLOCK
+        if order > 0 and alloc_flags & ALLOC_MIN_RESERVE:
+            alloc_flags |= ALLOC_HIGHATOMIC
+    return alloc_flags
+
+
+def alloc_pages_slowpath(
+    node: Node, gfp: int, order: int, highest_zoneidx: int, migratetype: int
+) -> int | None:
+    """Try again against the min mark, then, for __GFP_MEMALLOC, against none at all.
+
+    Linux: __alloc_pages_slowpath(), mm/page_alloc.c
+    """
+    alloc_flags = gfp_to_alloc_flags(gfp, order)
+    pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
+    if pfn is None and gfp & MEMALLOC and not gfp & NOMEMALLOC:
+        alloc_flags = ALLOC_NO_WATERMARKS | (alloc_flags & ALLOC_KSWAPD)
+        pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
+    return pfn
+
+
+def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
+    """Return the first page of 2**order physically contiguous pages, or None.
+
+    Linux: __alloc_pages_noprof(), mm/page_alloc.c
+    """
+    highest_zoneidx = gfp_zone(gfp)
+    migratetype = gfp_migratetype(gfp) if node.group_by_mobility else Migrate.UNMOVABLE
+    alloc_flags = ALLOC_WMARK_LOW | alloc_flags_nofragment(node, gfp, highest_zoneidx)
+    pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
+    if pfn is None:
+        pfn = alloc_pages_slowpath(node, gfp, order, highest_zoneidx, migratetype)
+    trace = node.trace
+    if trace is not None:
+        trace.emit(MmPageAlloc(pfn, order, int(migratetype), gfp))
+    if pfn is None:
+        warn_alloc(node, gfp, order)
+        return None
+    return prep_new_page(node, pfn, order, gfp)
+
+
+def prep_new_page(node: Node, pfn: int, order: int, gfp: int) -> Page:
+    """Make a block ready for its owner: one reference, and zeros if they were asked for.
+
+    Linux: prep_new_page(), mm/page_alloc.c
+    """
+    page = node.pfn_to_page(pfn)
+    assert page is not None  # the block came from a zone of this node
+    page.order, page.gfp, page.refcount = order, gfp, 1
+    if gfp & ZERO:
+        node.memory.clear_pages(pfn, order)
+    return page
+
+
+def warn_alloc(node: Node, gfp: int, order: int) -> None:
+    """Write to the kernel's log that a request failed, unless the caller asked for silence.
+
+    Linux: warn_alloc(), mm/page_alloc.c
+    Simplified: the first line only; no rate limit.
+    """
+    if not gfp & NOWARN:
+        node.dmesg.append(
+            f"page allocation failure: order:{order}, mode:{gfp:#x}({gfp_names(gfp)}), "
+            "nodemask=(null)"
+        )
+
+
+def free_pages(node: Node, page: Page, order: int) -> None:
+    """Give back the 2**order pages that begin at ``page``.
+
+    Raises KernelBug, and changes nothing, if that is not what was allocated.
+
+    Linux: __free_pages(), mm/page_alloc.c
+    """
+    reason = bad_free(node, page, order)
+    if reason:
+        raise KernelBug(reason)
+    page.refcount = 0
+    if node.trace is not None:
+        node.trace.emit(MmPageFree(page.pfn, order))
+    split_large_buddy(page.zone, page.pfn, order)
+
+
+def bad_free(node: Node, page: Page | None, order: int) -> str | None:
+    """Return what is wrong with freeing these pages, in a sentence, or None.
+
+    Linux has no such check: it learns of most of these mistakes later, or never.
+    """
+    if page is None:
+        return "free of NULL: the allocation before it failed and nobody looked at the answer"
+    if page.refcount:
+        if page.order != order:
+            return (
+                f"wrong order: pfn {page.pfn} was allocated with order {page.order} "
+                f"({1 << page.order} pages) and freed with order {order} ({1 << order} pages)"
+            )
+        return None
+    owner = _block_around(node, page.pfn)
+    if owner is not None:
+        return (
+            f"tail page: pfn {page.pfn} lies inside the block of order {owner.order} that begins "
+            f"at pfn {owner.pfn}; a block is freed by its first page"
+        )
+    return f"double free: pfn {page.pfn} is free already; nobody holds it"
+
+
+def _block_around(node: Node, pfn: int) -> Page | None:
+    """Return the first page of the allocation that contains ``pfn``, or None."""
+    for order in range(MAX_PAGE_ORDER + 1):
+        page = node.mem_map.get(pfn >> order << order)
+        if page is not None and page.refcount and pfn < page.pfn + (1 << page.order):
+            return page
+    return None
+
+
+def make_alloc_exact(node: Node, page: Page, order: int, nr_pages: int) -> None:
+    """Cut a block into single pages and give back all but the first ``nr_pages``.
+
+    Linux: make_alloc_exact(), mm/page_alloc.c
+    """
+    zone, pfn, gfp = page.zone, page.pfn, page.gfp
+    if node.trace is not None:
+        node.trace.emit(SplitPage(pfn, order))
+    for kept in range(pfn, pfn + nr_pages):
+        single = node.pfn_to_page(kept)
+        single.order, single.gfp, single.refcount = 0, gfp, 1
+    for surplus in range(pfn + nr_pages, pfn + (1 << order)):
+        if node.trace is not None:
+            node.trace.emit(MmPageFree(surplus, 0))
+        free_one_page(zone, surplus, 0, zone.pageblock_migratetype(surplus), to_tail=True)
+
+
+def alloc_pages_exact(node: Node, size: int, gfp: int) -> Page | None:
+    """Return the first of just enough contiguous pages for ``size`` bytes, or None.
+
+    Linux: alloc_pages_exact_noprof(), mm/page_alloc.c
+    """
+    order = get_order(size)
+    page = alloc_pages(node, gfp, order)
+    if page is not None:
+        make_alloc_exact(node, page, order, -(-size // PAGE_SIZE))
+    return page
+
+
+def free_pages_exact(node: Node, page: Page, size: int) -> None:
+    """Give back, one by one, the pages that alloc_pages_exact() returned for ``size`` bytes.
+
+    Raises KernelBug, and changes nothing, if any of them is not held as a single page.
+
+    Linux: free_pages_exact(), mm/page_alloc.c
+    """
+    pages = [node.pfn_to_page(page.pfn + i) for i in range(-(-size // PAGE_SIZE))]
+    for single in pages:
+        reason = bad_free(node, single, 0)
+        if reason:
+            raise KernelBug(reason)
+    for single in pages:
+        free_pages(node, single, 0)

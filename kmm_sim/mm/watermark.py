@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Watermarks: how low a zone may run, and for whom.
+
+Each zone has marks, in pages.  An ordinary request must leave the zone above *low*; when
+that fails it is tried again against *min*.  Below min the last pages are kept for those who
+cannot wait.  A request that could have used a higher zone must leave some more of this one.
+
+Linux: mm/page_alloc.c, mm/khugepaged.c
+Simplified: no high memory, no real-time tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isqrt
+
+from kmm_sim.mm.internal import (
+    ALLOC_HIGHATOMIC,
+    ALLOC_MIN_RESERVE,
+    ALLOC_NON_BLOCK,
+    ALLOC_OOM,
+    ALLOC_RESERVES,
+    ALLOC_WMARK_MASK,
+)
+from kmm_sim.mm.mmzone import (
+    MAX_NR_ZONES,
+    MIGRATE_PCPTYPES,
+    NR_PAGE_ORDERS,
+    PAGEBLOCK_NR_PAGES,
+    Migrate,
+    Wmark,
+    Zone,
+    ZoneType,
+)
+from kmm_sim.mm.page import PAGE_SHIFT
+
+__all__ = [
+    "calculate_min_free_kbytes",
+    "setup_per_zone_lowmem_reserve",
+    "setup_per_zone_wmarks",
+    "wmark_pages",
+    "zone_watermark_fast",
+    "zone_watermark_ok",
+    "zone_watermark_unusable_free",
+]
+
+LOWMEM_RESERVE_RATIO = {ZoneType.DMA: 256, ZoneType.DMA32: 256, ZoneType.NORMAL: 32}
+WATERMARK_SCALE_FACTOR = 10  # in ten-thousandths of the zone
+SWAP_CLUSTER_MAX = 32
+
+
+def wmark_pages(zone: Zone, wmark: int) -> int:
+    """Return a mark of the zone in pages, the boost included.
+
+    Linux: wmark_pages(), include/linux/mmzone.h
+    """
+    return zone.watermark[wmark] + zone.watermark_boost
+
+
+def zone_watermark_unusable_free(zone: Zone, order: int, alloc_flags: int) -> int:
+    """Return how many of the free pages this request must not count on.
+
+    Linux: __zone_watermark_unusable_free(), mm/page_alloc.c
+    """
+    unusable_free = (1 << order) - 1
+    if not alloc_flags & ALLOC_RESERVES:
+        unusable_free += zone.nr_free_highatomic
+    return unusable_free
+
+
+def zone_watermark_ok(
+    zone: Zone, order: int, mark: int, highest_zoneidx: int, alloc_flags: int
+) -> bool:
+    """Return whether a request leaves the zone above ``mark`` pages and has a block to take.
+
+    Linux: __zone_watermark_ok(), mm/page_alloc.c
+    """
+    least = mark
+    free_pages = zone.vm_stat_free - zone_watermark_unusable_free(zone, order, alloc_flags)
+    if alloc_flags & ALLOC_RESERVES:
+        if alloc_flags & ALLOC_MIN_RESERVE:
+            least -= least // 2
+            if alloc_flags & ALLOC_NON_BLOCK:
+                least -= least // 4
+        if alloc_flags & ALLOC_OOM:
+            least -= least // 2
+    if free_pages <= least + zone.lowmem_reserve[highest_zoneidx]:
+        return False
+    return not order or _has_free_block(zone, order, alloc_flags)
+
+
+def _has_free_block(zone: Zone, order: int, alloc_flags: int) -> bool:
+    """Return whether any block is large enough, in a list that this request may use."""
+    for area in zone.free_area[order:NR_PAGE_ORDERS]:
+        if any(area.free_list[:MIGRATE_PCPTYPES]):
+            return True
+        if alloc_flags & (ALLOC_HIGHATOMIC | ALLOC_OOM) and area.free_list[Migrate.HIGHATOMIC]:
+            return True
+    return False
+
+
+def zone_watermark_fast(
+    zone: Zone, order: int, mark: int, highest_zoneidx: int, alloc_flags: int
+) -> bool:
+    """Return the same answer, sooner for single pages, and past the boost for urgent ones.
+
+    Linux: zone_watermark_fast(), mm/page_alloc.c
+    """
+    if not order:
+        free_pages = zone.vm_stat_free
+        unusable_free = zone_watermark_unusable_free(zone, 0, alloc_flags)
+        usable_free = free_pages - min(free_pages, unusable_free)
+        if usable_free > mark + zone.lowmem_reserve[highest_zoneidx]:
+            return True
+    if zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags):
+        return True
+    if not order and alloc_flags & ALLOC_MIN_RESERVE and zone.watermark_boost:
+        if alloc_flags & ALLOC_WMARK_MASK == Wmark.MIN:
+            mark = zone.watermark[Wmark.MIN]
+            return zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags)
+    return False
+
+
+def calculate_min_free_kbytes(zones: Sequence[Zone], hugepages: bool = True) -> int:
+    """Return the kibibytes that the kernel keeps free by default on a machine of these zones.
+
+    The square root grows slowly: 4 times the memory, twice the reserve.  Transparent huge
+    pages raise it, so that a few whole pageblocks of each kind stay free.
+
+    Linux: calculate_min_free_kbytes(), mm/page_alloc.c
+    """
+    lowmem = [zone for zone in zones if zone.type <= ZoneType.NORMAL]
+    lowmem_kbytes = sum(zone.managed_pages for zone in lowmem) << (PAGE_SHIFT - 10)
+    min_free_kbytes = min(max(isqrt(lowmem_kbytes * 16), 128), 262144)
+    if hugepages:
+        min_free_kbytes = max(min_free_kbytes, _recommended_min_free_kbytes(lowmem))
+    return min_free_kbytes
+
+
+def _recommended_min_free_kbytes(zones: Sequence[Zone]) -> int:
+    """Return what transparent huge pages ask for, at most 5 % of memory, in kibibytes.
+
+    Linux: set_recommended_min_free_kbytes(), mm/khugepaged.c
+    """
+    recommended = PAGEBLOCK_NR_PAGES * len(zones) * (2 + MIGRATE_PCPTYPES**2)
+    recommended = min(recommended, sum(zone.managed_pages for zone in zones) // 20)
+    return recommended << (PAGE_SHIFT - 10)
+
+
+def setup_per_zone_wmarks(zones: Sequence[Zone], min_free_kbytes: int) -> None:
+    """Share ``min_free_kbytes`` out among the zones and set their four marks.
+
+    Linux: __setup_per_zone_wmarks(), mm/page_alloc.c
+    """
+    pages_min = min_free_kbytes >> (PAGE_SHIFT - 10)
+    lowmem_pages = sum(zone.managed_pages for zone in zones if zone.type != ZoneType.MOVABLE)
+    for zone in zones:
+        share = pages_min * zone.managed_pages // lowmem_pages
+        if zone.type == ZoneType.MOVABLE:
+            least = min(max(zone.managed_pages // 1024, SWAP_CLUSTER_MAX), 128)
+        else:
+            least = share
+        gap = max(share >> 2, zone.managed_pages * WATERMARK_SCALE_FACTOR // 10000)
+        zone.watermark_boost = 0
+        zone.watermark = [least + step * gap for step in range(len(Wmark))]
+
+
+def setup_per_zone_lowmem_reserve(zones: Sequence[Zone]) -> None:
+    """Set how much of each zone is kept from requests that could have used a higher one.
+
+    Linux: setup_per_zone_lowmem_reserve(), mm/page_alloc.c
+    """
+    managed = {zone.type: zone.managed_pages for zone in zones}
+    for zone in zones:
+        ratio = LOWMEM_RESERVE_RATIO.get(zone.type, 0)
+        above = 0
+        for higher in range(zone.type + 1, MAX_NR_ZONES):
+            above += managed.get(ZoneType(higher), 0)
+            zone.lowmem_reserve[higher] = above // ratio if ratio else 0

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Replay: rebuild a machine's state from a snapshot and the events that followed.
+
+It knows nothing of how the allocator decides.  Each event says what moved where, and replay
+moves it.  That this always ends in the machine's own state proves that the trace tells
+everything.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from types import MappingProxyType
+
+from kmm_sim.mm.events import (
+    FreeListAdd,
+    FreeListDel,
+    FreeListMove,
+    Merge,
+    MmPageAlloc,
+    MmPageAllocExtfrag,
+    MmPageFree,
+    SetPageblock,
+    Split,
+    SplitPage,
+)
+from kmm_sim.mm.mmzone import PAGEBLOCK_ORDER
+from kmm_sim.observe.snapshot import Allocation, FreeBlocks, Snapshot, ZoneSnapshot
+from kmm_sim.trace import Event
+
+__all__ = ["frames", "replay"]
+
+
+def replay(start: Snapshot, events: Iterable[Event]) -> Snapshot:
+    """Return the state after all ``events``, beginning from ``start``.
+
+    Raises TypeError for an event that replay does not know.
+    """
+    state = _State(start)
+    for event in events:
+        state.apply(event)
+    return state.snapshot()
+
+
+def frames(start: Snapshot, events: Iterable[Event]) -> Iterator[Snapshot]:
+    """Yield the state after each event in turn, beginning from ``start``.
+
+    Raises TypeError for an event that replay does not know.
+    """
+    state = _State(start)
+    for event in events:
+        state.apply(event)
+        yield state.snapshot()
+
+
+class _State:
+    """A snapshot that can change: per zone, a list per order and migratetype, head first."""
+
+    def __init__(self, start: Snapshot) -> None:
+        self.zones = [_ZoneState(zone) for zone in start.zones]
+        self.allocated = dict(start.allocated)
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case FreeListDel(zone, pfn, order, migratetype):
+                self.zones[zone].unlink(pfn, order, migratetype)
+            case FreeListAdd(zone, pfn, order, migratetype, tail):
+                self.zones[zone].link(pfn, order, migratetype, tail)
+            case FreeListMove(zone, pfn, order, migratetype, to):
+                self.zones[zone].unlink(pfn, order, migratetype)
+                self.zones[zone].link(pfn, order, to, tail=True)
+            case Split(zone, pfn, order, migratetype):
+                self.zones[zone].link(pfn + (1 << order), order, migratetype, tail=False)
+            case Merge(zone, _, order, buddy, migratetype):
+                self.zones[zone].unlink(buddy, order, migratetype)
+            case SetPageblock(zone, pfn, migratetype):
+                self.zones[zone].pageblocks[pfn >> PAGEBLOCK_ORDER] = migratetype
+            case MmPageAlloc(pfn, order, migratetype, gfp):
+                if pfn is not None:
+                    self.allocated[pfn] = Allocation(pfn, order, migratetype, gfp)
+            case MmPageFree(pfn, _):
+                del self.allocated[pfn]
+            case SplitPage(pfn, order):
+                whole = self.allocated[pfn]
+                for single in range(pfn, pfn + (1 << order)):
+                    self.allocated[single] = replace(whole, pfn=single, order=0)
+            case MmPageAllocExtfrag():
+                pass  # what moved because of it is told by other events
+            case _:
+                raise TypeError(f"replay does not know the event {event}")
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            tuple(zone.snapshot() for zone in self.zones),
+            MappingProxyType(dict(sorted(self.allocated.items()))),
+        )
+
+
+class _ZoneState:
+    def __init__(self, start: ZoneSnapshot) -> None:
+        self.start = start
+        self.pageblocks = dict(start.pageblocks)
+        self.lists = {
+            (blocks.order, blocks.migratetype): OrderedDict.fromkeys(blocks.pfns)
+            for blocks in start.free
+        }
+
+    def link(self, pfn: int, order: int, migratetype: int, tail: bool) -> None:
+        blocks = self.lists.setdefault((order, migratetype), OrderedDict())
+        blocks[pfn] = None
+        blocks.move_to_end(pfn, last=tail)
+
+    def unlink(self, pfn: int, order: int, migratetype: int) -> None:
+        del self.lists[order, migratetype][pfn]
+
+    def snapshot(self) -> ZoneSnapshot:
+        default = self.start.pageblock_default
+        special = {n: mt for n, mt in sorted(self.pageblocks.items()) if mt != default}
+        return replace(
+            self.start,
+            pageblocks=MappingProxyType(special),
+            free=tuple(
+                FreeBlocks(order, migratetype, tuple(pfns))
+                for (order, migratetype), pfns in sorted(self.lists.items())
+                if pfns
+            ),
+        )
