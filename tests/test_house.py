@@ -27,6 +27,7 @@ FLOORS = (
     {"mm.slab_common"},
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another
     {"mm.stack"},
+    {"boot"},
     {"machine"},
     {""},  # kmm_sim itself
     {"observe", "observe.*", "workload", "recording"},
@@ -35,8 +36,8 @@ FLOORS = (
     {"exercises", "exercises.*"},
     {"__main__"},
 )
-STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "machine", "", "observe", "observe.*", "workload", "recording",
-                         "__main__")
+STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "machine", "", "observe", "observe.*", "workload",
+                         "recording", "__main__")
 
 
 def module_name(path: Path) -> str:

@@ -1,0 +1,35 @@
+"""A chapter in a real JupyterLab: a double click opens it as a notebook, and it runs to the end."""
+
+import re
+import time
+
+import jupytext
+import pytest
+
+CHAPTER = "getting-pages"
+RUN_TO_THE_END = """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].map(cell =>
+  cell.querySelector('.jp-InputPrompt').textContent)"""
+
+
+@pytest.fixture(scope="module")
+def chapter(lab_page):
+    """The chapter, opened by double clicks in the list of files and run by the menu, to the end."""
+    for name in ("book", f"{CHAPTER}.md"):
+        lab_page.locator(".jp-DirListing-item", has_text=re.compile(rf"^{re.escape(name)}")).dblclick()
+    notebook = lab_page.locator(".jp-NotebookPanel")
+    notebook.locator(".jp-CodeCell").first.wait_for(timeout=60_000)
+    lab_page.get_by_text("| Idle").wait_for(timeout=60_000)
+    lab_page.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
+    lab_page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
+    return notebook
+
+
+def test_the_chapter_runs_to_the_end(chapter, lab, lab_page):
+    written = [cell for cell in jupytext.read(lab.folder / "book" / f"{CHAPTER}.md").cells if cell.cell_type == "code"]
+    expected = [f"[{i}]:" for i in range(1, len(written) + 1)]
+    deadline = time.monotonic() + 120
+    while (prompts := lab_page.evaluate(RUN_TO_THE_END)) != expected:
+        assert time.monotonic() < deadline, f"of {len(expected)} cells the prompts are {prompts}"
+        lab_page.wait_for_timeout(200)
+    shown_errors = sum("raises-exception" in cell.metadata.get("tags", []) for cell in written)
+    assert chapter.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == shown_errors
