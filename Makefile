@@ -24,7 +24,7 @@ html: $(SITE)/.complete  ## build the book into _build/html
 
 # --all, because outputs come from kmm_sim as much as from the chapter: a chapter that did not change is run again too.
 $(SITE)/.complete: $(VENV)/.book $(SOURCES)
-	$(PY) -m jupyter_book build . --all -W -n --keep-going
+	$(VENV)/bin/jupyter-book build . --all -W -n --keep-going
 	@touch $@
 
 test: $(VENV)/.test $(VENV)/.browser  ## run all tests, in a real browser too (ARGS="-k buddy -x" for pytest)

@@ -64,12 +64,13 @@ def gzipped(path: Path, changed: int) -> bytes:
 
 
 class BookServer(http.server.ThreadingHTTPServer):
-    """One thread a connection; a browser that leaves early is no error."""
+    """One thread a connection."""
 
     daemon_threads = True
     request_queue_size = 64
 
     def handle_error(self, request, client_address) -> None:
+        """A browser that leaves before it got its file is no error."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

@@ -12,15 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from get_chromium import system_chromium
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from serve_book import serving
+from playwright.sync_api import Browser, BrowserContext, Page
 
-ARGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",  # no page can reach the network
-]
+from serve_book import serving
 
 
 @dataclass
@@ -55,15 +49,6 @@ def site(built_book) -> Iterator[str]:
     """Address of the built book, with a slash at its end; its pages come gzipped, as from a web host."""
     with serving(built_book, compress=True) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A Chromium: the system's, or Playwright's own."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=system_chromium(), args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

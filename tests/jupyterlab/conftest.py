@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from get_chromium import system_chromium
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED_BY = ("requirements.txt", "requirements.lock", "pyproject.toml")
@@ -87,12 +86,10 @@ def wait_for_server(server: subprocess.Popen, runtime: Path, log: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def lab_page(lab: Lab) -> Iterator[Page]:
+def lab_page(lab: Lab, browser: Browser) -> Iterator[Page]:
     """JupyterLab's window in a browser."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=system_chromium(), args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.goto(f"{lab.url}/lab?token={lab.token}")
-        page.locator(".jp-DirListing-item").first.wait_for(timeout=60_000)
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(f"{lab.url}/lab?token={lab.token}")
+    page.locator(".jp-DirListing-item").first.wait_for(timeout=60_000)
+    yield page
+    page.close()
