@@ -30,7 +30,8 @@ FLOORS = (
     {"boot"},
     {"machine"},
     {""},  # kmm_sim itself
-    {"observe", "observe.*", "workload", "recording"},
+    {"observe", "observe.*", "workload"},
+    {"recording"},
     {"plots", "plots.*"},
     {"labs", "labs.*"},
     {"exercises", "exercises.*"},
