@@ -19,12 +19,14 @@ from typing import Any
 from kmm_sim.boot import boot_bench, boot_dump, boot_pc
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm import page_alloc
-from kmm_sim.mm.gfp import GFP_BITS_MASK, ZERO
+from kmm_sim.mm.gfp import GFP_BITS_MASK, GFP_ZONE_BAD, ZERO, Gfp, gfp_names
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Node, Zone
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE, Page, page_address, pfn_to_virt, virt_to_pfn
 from kmm_sim.trace import Trace
 
 __all__ = ["Machine"]
+
+MOVABLE_MASK = int(Gfp.MOVABLE | Gfp.RECLAIMABLE)
 
 
 class Machine:
@@ -239,11 +241,15 @@ def _order(order: int) -> int:
 
 
 def _gfp(gfp: int) -> int:
-    """Return a mask as a plain int, or say which of its bits do not exist."""
+    """Return a mask as a plain int, or say which of its bits do not exist or contradict."""
     mask = index(gfp)
     unknown = mask & ~GFP_BITS_MASK
     if unknown or mask < 0:
         raise ValueError(f"unknown gfp bits {unknown:#x} in {mask:#x}: Linux 6.12 has bits 0 to 24")
+    if GFP_ZONE_BAD >> (mask & 15) & 1:
+        raise ValueError(f"{gfp_names(mask)} asks for two zones at once; a mask names one at most")
+    if mask & MOVABLE_MASK == MOVABLE_MASK:
+        raise ValueError("pages are __GFP_MOVABLE or __GFP_RECLAIMABLE, not both")
     return mask
 
 

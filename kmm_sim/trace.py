@@ -9,16 +9,16 @@ Linux: include/trace/events/, Documentation/trace/ftrace.rst
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 __all__ = ["Event", "Trace"]
 
 
+@dataclass(frozen=True, slots=True)
 class Event:
-    """The base of every event; the subclasses are frozen dataclasses."""
+    """The base of every event; the subclasses are frozen dataclasses too."""
 
-    __slots__ = ()
     tracepoint: ClassVar[str] = ""
 
     def __str__(self) -> str:

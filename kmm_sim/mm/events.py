@@ -43,7 +43,7 @@ class MmPageAlloc(Event):
     def __str__(self) -> str:
         return (
             f"mm_page_alloc: pfn={self.pfn or 0:#x} order={self.order} "
-            f"migratetype={self.migratetype} gfp_flags={gfp_names(self.gfp)}"
+            f"migratetype={self.migratetype} gfp_flags={gfp_names(self.gfp) or 'none'}"
         )
 
 

@@ -48,7 +48,7 @@ __all__ = [
     "try_to_steal_block",
 ]
 
-FALLBACKS = {
+FALLBACKS: dict[int, tuple[int, int]] = {
     Migrate.UNMOVABLE: (Migrate.RECLAIMABLE, Migrate.MOVABLE),
     Migrate.MOVABLE: (Migrate.RECLAIMABLE, Migrate.UNMOVABLE),
     Migrate.RECLAIMABLE: (Migrate.UNMOVABLE, Migrate.MOVABLE),
@@ -91,7 +91,7 @@ def boost_watermark(zone: Zone) -> bool:
 
     Linux: boost_watermark(), mm/page_alloc.c
     """
-    if PAGEBLOCK_NR_PAGES * 4 > zone.managed_pages:
+    if zone.managed_pages < PAGEBLOCK_NR_PAGES * 4:
         return False
     max_boost = zone.watermark[Wmark.HIGH] * WATERMARK_BOOST_FACTOR // 10000
     if not max_boost:
@@ -113,7 +113,10 @@ def pageblock_in_zone(zone: Zone, pfn: int) -> bool:
 
 
 def free_blocks_in_pageblock(zone: Zone, pfn: int) -> list[tuple[int, int]]:
-    """Return (pfn, order) of each free block in the pageblock around ``pfn``, lowest first."""
+    """Return (pfn, order) of each free block in the pageblock around ``pfn``, lowest first.
+
+    Linux: __move_freepages_block(), prep_move_freepages_block(), mm/page_alloc.c
+    """
     start = pfn & ~(PAGEBLOCK_NR_PAGES - 1)
     blocks, buddy, pfn = [], zone.buddy, start
     while pfn < start + PAGEBLOCK_NR_PAGES:
@@ -198,6 +201,7 @@ def rmqueue_claim(zone: Zone, order: int, migratetype: int, alloc_flags: int) ->
         if not can_steal_fallback(current_order, migratetype):
             break
         head = get_page_from_free_area(zone, current_order, fallback_mt)
+        assert head is not None  # find_suitable_fallback() saw it
         pfn = try_to_steal_block(zone, head, current_order, order, migratetype)
         if pfn is not None:
             _tell_fallback(zone, pfn, order, current_order, migratetype, fallback_mt)
@@ -215,6 +219,7 @@ def rmqueue_steal(zone: Zone, order: int, migratetype: int) -> int | None:
         if fallback_mt is None:
             continue
         pfn = get_page_from_free_area(zone, current_order, fallback_mt)
+        assert pfn is not None  # find_suitable_fallback() saw it
         page_del_and_expand(zone, pfn, order, current_order, fallback_mt)
         _tell_fallback(zone, pfn, order, current_order, migratetype, fallback_mt)
         return pfn

@@ -29,6 +29,7 @@ __all__ = [
     "GFP_TRANSHUGE",
     "GFP_TRANSHUGE_LIGHT",
     "GFP_USER",
+    "GFP_ZONE_BAD",
     "HIGH",
     "KSWAPD_RECLAIM",
     "MEMALLOC",
@@ -72,7 +73,7 @@ class Gfp(enum.IntFlag):
     RECLAIM = DIRECT_RECLAIM | KSWAPD_RECLAIM
 
     def __str__(self) -> str:
-        return gfp_names(int(self))
+        return gfp_names(int(self)) or "0"
 
     def __repr__(self) -> str:
         return f"<gfp {int(self):#x} {self}>"
@@ -108,6 +109,9 @@ NOMEMALLOC = int(Gfp.NOMEMALLOC)
 # Indexed by the low four bits.  DMA = 0, DMA32 = 1, NORMAL = 2, MOVABLE = 3.  The
 # combinations that make no sense (DMA with HIGHMEM, say) come out as zone 0.
 _GFP_ZONE_TABLE = (2, 0, 2, 0, 1, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0)
+
+GFP_ZONE_BAD = 0xE8E8
+"""A bit for each combination of the low four bits: whether it asks for two zones at once."""
 
 # Most bits first: a mask is printed as the largest names that fit, then what is left over.
 _NAMES: tuple[tuple[int, str], ...] = tuple(
@@ -169,9 +173,9 @@ def gfp_migratetype(gfp: int) -> int:
 
 
 def gfp_names(gfp: int) -> str:
-    """Return a mask as the kernel prints it: ``GFP_KERNEL|__GFP_ZERO``.
+    """Return a mask as the kernel prints it: ``GFP_KERNEL|__GFP_ZERO``; no bits, no text.
 
-    Linux: show_gfp_flags(), include/trace/events/mmflags.h
+    Linux: format_flags(), lib/vsprintf.c
     """
     left, names = int(gfp), []
     for mask, name in _NAMES:
@@ -180,4 +184,4 @@ def gfp_names(gfp: int) -> str:
             left &= ~mask
     if left:
         names.append(f"{left:#x}")
-    return "|".join(names) or "none"
+    return "|".join(names)

@@ -260,3 +260,9 @@ class Node:
         if page is None and (zone := self.zone_of(pfn)) is not None:
             page = self.mem_map[pfn] = Page(pfn, zone)
         return page
+
+    def page(self, pfn: int) -> Page:
+        """Return the struct page of a frame that is known to exist."""
+        page = self.pfn_to_page(pfn)
+        assert page is not None, f"page frame {pfn} is outside memory"
+        return page

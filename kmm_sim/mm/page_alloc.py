@@ -192,8 +192,7 @@ def prep_new_page(node: Node, pfn: int, order: int, gfp: int) -> Page:
 
     Linux: prep_new_page(), mm/page_alloc.c
     """
-    page = node.pfn_to_page(pfn)
-    assert page is not None  # the block came from a zone of this node
+    page = node.page(pfn)
     page.order, page.gfp, page.refcount = order, gfp, 1
     if gfp & ZERO:
         node.memory.clear_pages(pfn, order)
@@ -232,7 +231,7 @@ def free_pages(node: Node, page: Page, order: int) -> None:
 def bad_free(node: Node, page: Page | None, order: int) -> str | None:
     """Return what is wrong with freeing these pages, in a sentence, or None.
 
-    Linux has no such check: it learns of most of these mistakes later, or never.
+    Linux: no counterpart; it learns of most of these mistakes later, or never.
     """
     if page is None:
         return "free of NULL: the allocation before it failed and nobody looked at the answer"
@@ -270,7 +269,7 @@ def make_alloc_exact(node: Node, page: Page, order: int, nr_pages: int) -> None:
     if node.trace is not None:
         node.trace.emit(SplitPage(pfn, order))
     for kept in range(pfn, pfn + nr_pages):
-        single = node.pfn_to_page(kept)
+        single = node.page(kept)
         single.order, single.gfp, single.refcount = 0, gfp, 1
     for surplus in range(pfn + nr_pages, pfn + (1 << order)):
         if node.trace is not None:
@@ -302,5 +301,5 @@ def free_pages_exact(node: Node, page: Page, size: int) -> None:
         reason = bad_free(node, single, 0)
         if reason:
             raise KernelBug(reason)
-    for single in pages:
-        free_pages(node, single, 0)
+    for pfn in range(page.pfn, page.pfn + len(pages)):
+        free_pages(node, node.page(pfn), 0)

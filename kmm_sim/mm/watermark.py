@@ -114,10 +114,10 @@ def zone_watermark_fast(
             return True
     if zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags):
         return True
-    if not order and alloc_flags & ALLOC_MIN_RESERVE and zone.watermark_boost:
-        if alloc_flags & ALLOC_WMARK_MASK == Wmark.MIN:
-            mark = zone.watermark[Wmark.MIN]
-            return zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags)
+    urgent = not order and alloc_flags & ALLOC_MIN_RESERVE and zone.watermark_boost
+    if urgent and alloc_flags & ALLOC_WMARK_MASK == Wmark.MIN:
+        mark = zone.watermark[Wmark.MIN]
+        return zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags)
     return False
 
 
@@ -156,10 +156,9 @@ def setup_per_zone_wmarks(zones: Sequence[Zone], min_free_kbytes: int) -> None:
     lowmem_pages = sum(zone.managed_pages for zone in zones if zone.type != ZoneType.MOVABLE)
     for zone in zones:
         share = pages_min * zone.managed_pages // lowmem_pages
+        least = share
         if zone.type == ZoneType.MOVABLE:
             least = min(max(zone.managed_pages // 1024, SWAP_CLUSTER_MAX), 128)
-        else:
-            least = share
         gap = max(share >> 2, zone.managed_pages * WATERMARK_SCALE_FACTOR // 10000)
         zone.watermark_boost = 0
         zone.watermark = [least + step * gap for step in range(len(Wmark))]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Ways to look at a machine.  Nothing in here changes one."""
 
+from kmm_sim.observe.dump import dump
 from kmm_sim.observe.procfs import buddyinfo
 from kmm_sim.observe.replay import frames, replay
 from kmm_sim.observe.snapshot import (
@@ -18,6 +19,7 @@ __all__ = [
     "Snapshot",
     "ZoneSnapshot",
     "buddyinfo",
+    "dump",
     "frames",
     "replay",
     "snapshot",

@@ -58,9 +58,8 @@ def _free_blocks(zone: Zone) -> Iterator[tuple[int, int]]:
 def _check_block(zone: Zone, pfn: int, order: int, migratetype: int) -> None:
     last = pfn + (1 << order) - 1
     assert pfn % (1 << order) == 0, f"free block {pfn} is not aligned to order {order}"
-    assert zone.spans_pfn(pfn) and zone.spans_pfn(last), (
-        f"free block {pfn} of order {order} reaches outside zone {zone.name}"
-    )
+    inside = zone.spans_pfn(pfn) and zone.spans_pfn(last)
+    assert inside, f"free block {pfn} of order {order} reaches outside zone {zone.name}"
     block_type = zone.pageblock_migratetype(pfn)
     assert block_type == migratetype, (
         f"free block {pfn} is on the list of type {migratetype}, its pageblock is {block_type}"
@@ -72,9 +71,8 @@ def _check_block(zone: Zone, pfn: int, order: int, migratetype: int) -> None:
     if zone.buddy.get(buddy) == order:
         types = block_type, zone.pageblock_migratetype(buddy)
         apart = order >= PAGEBLOCK_ORDER and not all(map(migratetype_is_mergeable, types))
-        assert apart and types[0] != types[1], (
-            f"buddies {pfn} and {buddy} of order {order} are both free and were not merged"
-        )
+        rightly = apart and types[0] != types[1]
+        assert rightly, f"buddies {pfn} and {buddy} of order {order} are both free and were not merged"
 
 
 def _check_overlap(zone: Zone, blocks: list[tuple[int, int]]) -> None:

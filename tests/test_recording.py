@@ -1,0 +1,164 @@
+"""The simulator does what a real kernel did; and the replay can tell when it does not."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kmm_sim import Machine
+from kmm_sim.__main__ import main
+from kmm_sim.mm import buddy
+from kmm_sim.observe import dump, replay, snapshot, validate
+from kmm_sim.recording import RecordingError, Result, check, read
+
+DATA = Path(__file__).parent / "data"
+PAGES = sorted(DATA.glob("linux-*-pages-*.jsonl.gz"))
+each_recording = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name.partition(".json")[0])
+
+
+def requests(result):
+    return result.tallies["requests"]
+
+
+def rewrite(source, target, change):
+    """Copy a recording, each record as ``change`` returns it."""
+    with gzip.open(source, "rt") as lines, gzip.open(target, "wt") as out:
+        for line in lines:
+            out.write(json.dumps(change(json.loads(line))) + "\n")
+    return target
+
+
+def test_there_are_recordings():
+    assert len(PAGES) >= 4
+
+
+@each_recording
+def test_every_page_frame_event_and_dump_is_the_kernels(path):
+    (result,) = check(path)
+    assert result.exact, result
+    assert requests(result).total >= 50
+    assert all(tally.same == tally.total for tally in result.tallies.values())
+    assert result.tallies["dumps"].total >= 3
+
+
+@each_recording
+def test_the_trace_of_a_replayed_recording_rebuilds_the_machine(path):
+    records = read(path).records
+    start = next(record for record in records if isinstance(record, dict) and record["k"] == "dump")
+    machine = Machine.from_dump(start)
+    before, held = snapshot(machine), []
+    for record in records:
+        if isinstance(record, list) and record[0] == "A":
+            page = machine.alloc_pages(record[1], record[2])
+            held += [page] if page else []
+        elif isinstance(record, list) and record[0] == "F":
+            machine.free_pages(machine.node.pfn_to_page(record[1]), record[2])
+    validate(machine)
+    assert held
+    assert replay(before, machine.trace) == snapshot(machine)
+
+
+@each_recording
+def test_a_dump_is_read_and_written_alike(path):
+    start = next(record for record in read(path).records if isinstance(record, dict) and record["k"] == "dump")
+    ours = dump(Machine.from_dump(start))
+    for mine, theirs in zip(ours["zones"], start["zones"], strict=True):
+        assert {key: theirs[key] for key in mine if key != "blocks"} == {
+            key: value for key, value in mine.items() if key != "blocks"
+        }
+    assert dump(Machine.from_dump(ours)) == ours
+
+
+def test_a_page_frame_that_is_not_the_kernels_is_found(tmp_path):
+    def change(record):
+        return [*record[:3], 7] if record == ["A", 1051850, 0, 1054422] else record
+
+    path = rewrite(DATA / "linux-6.12.117-pages-kernel_masks_core.jsonl.gz", tmp_path / "x.jsonl.gz", change)
+    (result,) = check(path)
+    assert 1 <= requests(result).total - requests(result).same < 10
+    assert "request 2 (A 0x100cca 0): the kernel gave pfn 7, we gave pfn 1054422" in result.first_difference
+
+
+def test_one_block_out_of_order_in_a_dump_is_found(tmp_path):
+    def change(record):
+        if isinstance(record, dict) and record.get("tag") == "end":
+            longest = max((blocks for zone in record["zones"] for blocks in zone["free"]), key=lambda b: len(b[2]))
+            longest[2].reverse()
+        return record
+
+    (result,) = check(rewrite(PAGES[0], tmp_path / "x.jsonl.gz", change))
+    assert result.tallies["dumps"].total - result.tallies["dumps"].same == 1
+    assert "dump end" in result.first_difference
+    assert "free" in result.first_difference
+
+
+@pytest.mark.parametrize("rule", ["merge to the head always", "merge to the tail always"])
+def test_the_rule_of_head_and_tail_is_needed(rule, monkeypatch):
+    monkeypatch.setattr(buddy, "buddy_merge_likely", lambda *_: "tail" in rule)
+    (result,) = check(DATA / "linux-6.12.117-pages-kernel_masks_core.jsonl.gz")
+    assert not result.exact
+    assert requests(result).same < requests(result).total
+
+
+def test_the_command_prints_a_line_for_each_recording_and_a_total(capsys):
+    assert main(["replay", *map(str, PAGES[:2])]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all("100.00 %" in line and "first difference: none" in line for line in lines)
+    assert lines[-1].startswith("total of 2: ")
+
+
+def test_the_command_fails_on_a_difference(tmp_path, capsys):
+    def change(record):
+        return [*record[:3], -1] if isinstance(record, list) and record[0] == "A" else record
+
+    path = rewrite(PAGES[0], tmp_path / "x.jsonl.gz", change)
+    assert main(["replay", str(path)]) == 1
+    assert "the kernel gave nothing, we gave pfn" in capsys.readouterr().out
+
+
+def test_nearly_all_is_not_all():
+    result = Result("almost", "buddy")
+    for nth in range(100_000):
+        result.count("requests", nth != 7, "one went wrong")
+    assert "99.99 %" in str(result)
+
+
+HEADER = {"format": "mmoracle-1", "kind": "buddy"}
+BAD_FILES = {
+    "missing": (None, "No such file"),
+    "not gzip": (b"plain text", "is not gzip data"),
+    "cut short": (gzip.compress(b"x" * 9999, mtime=0)[:20], "cut short"),
+    "binary": (gzip.compress(b"\xff\xfe\x00"), "is not text"),
+    "not json": (gzip.compress(b"hello\n"), "line 1 is not JSON"),
+    "empty": (gzip.compress(b""), "no header"),
+    "no header": (gzip.compress(b"[1, 2]\n"), "no header"),
+    "another format": (gzip.compress(b'{"format": "other-1", "kind": "buddy"}'), "other-1"),
+    "unknown kind": (gzip.compress(json.dumps(HEADER | {"kind": "coffee"}).encode()), "kind 'coffee'"),
+    "call before a dump": (gzip.compress(json.dumps(HEADER).encode() + b'\n["A", 0, 0, 1]'), "before the first dump"),
+    "unknown record": (gzip.compress(json.dumps(HEADER).encode() + b'\n{"k": "dump", "zones": []}\n["Z"]'), "unknown"),
+    "half a dump": (gzip.compress(json.dumps(HEADER).encode() + b'\n{"k": "dump"}'), "zones"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_file_that_cannot_be_read_gets_a_sentence(case, tmp_path, capsys):
+    content, reason = BAD_FILES[case]
+    path = tmp_path / "bad.jsonl.gz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RecordingError, match=reason):
+        check(path)
+    assert main(["replay", str(path), str(PAGES[0])]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith(f"error: {path} ")
+    assert len(told.err.splitlines()) == 1
+    assert "100.00 %" in told.out, "the other file was replayed all the same"
+
+
+def test_the_module_runs_as_a_command():
+    done = subprocess.run([sys.executable, "-m", "kmm_sim", "--help"], capture_output=True, text=True, check=True)
+    assert "replay" in done.stdout
