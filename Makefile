@@ -24,8 +24,10 @@ html: $(SITE)/.complete  ## build the book into _build/html
 
 # --all, because outputs come from kmm_sim as much as from the chapter: a chapter that did not change is run again too.
 $(SITE)/.complete: $(VENV)/.book $(SOURCES)
-	$(VENV)/bin/jupyter-book build . --all -W -n --keep-going
+	@echo "Building the book ..."
+	@$(VENV)/bin/jupyter-book build . --all --quiet -W -n --keep-going >/dev/null
 	@touch $@
+	@echo "Built: $(SITE)/index.html"
 
 test: $(VENV)/.test $(VENV)/.browser  ## run all tests, in a real browser too (ARGS="-k buddy -x" for pytest)
 	$(PY) -m pytest $(ARGS)
