@@ -1,0 +1,16 @@
+// When to start Python unasked: once the page is there and quiet, and never on a reader who counts bytes.
+
+export function wantsToSaveData() {
+  return Boolean(navigator.connection?.saveData) || matchMedia("(prefers-reduced-data: reduce)").matches;
+}
+
+/** Call back once the page has loaded, is seen by somebody and has nothing to do. */
+export function whenIdle(callback) {
+  const idle = () => (window.requestIdleCallback ?? ((f) => setTimeout(f, 200)))(() => callback(), { timeout: 3000 });
+  const seen = () => {
+    if (document.hidden) document.addEventListener("visibilitychange", idle, { once: true });
+    else idle();
+  };
+  if (document.readyState === "complete") seen();
+  else addEventListener("load", seen, { once: true });
+}

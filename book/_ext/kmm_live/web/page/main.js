@@ -1,0 +1,70 @@
+// The first script of a page with code: draws the labs from their recorded run, then starts Python when there is
+// time, or at once when the reader acts. All that Python needs is in another part, loaded then.
+
+import { drawRecorded } from "./draw.js";
+import { Pending } from "./pending.js";
+import { ROOT, loadManifest, loadPart } from "./parts.js";
+import { setState, state } from "./state.js";
+import { Status } from "./status.js";
+import { findCells } from "./toolbar.js";
+import { whenIdle, wantsToSaveData } from "./idle.js";
+
+const live = (window.kmmLive = { root: ROOT, state });
+setState("recorded");
+
+const status = new Status({ start: () => start(), restart: () => session?.restart(), stop: () => stop() });
+const pending = new Pending();
+const cells = findCells();
+let session; // once Python has been asked for
+let attempt = 0;
+
+/** Start Python, unless that is being done; a failure is said in the status line. */
+async function start() {
+  if (state() === "starting" || state() === "yes") return;
+  const mine = ++attempt;
+  setState("starting");
+  status.show("starting");
+  try {
+    const [manifest, { Session }] = await Promise.all([loadManifest(), loadPart("session")]);
+    session ??= live.session = new Session({ cells, status, pending, manifest, root: ROOT, setState });
+  } catch (error) {
+    setState("failed");
+    status.show("failed", `Python could not be loaded: ${error.message}. The recorded labs still work.`);
+    return;
+  }
+  if (mine === attempt) await session.start();
+}
+
+function stop() {
+  attempt += 1; // in case the session's script is still on its way
+  session?.stop();
+  setState("recorded");
+  status.show("recorded", "Python was stopped. The labs keep what they show.");
+}
+
+for (const cell of cells) {
+  cell.runButton.addEventListener("click", () => session?.run(cell.index) ?? wake(cell.index));
+  cell.pre.addEventListener("click", () => wake());
+}
+
+/** The reader acted: Python is wanted now. A cell's index: that one is run even if the run stops before it. */
+function wake(index) {
+  if (index !== undefined) pending.wanted = index;
+  start();
+}
+
+document.addEventListener("kmm:act", (event) => {
+  pending.add(event.target, event.detail.action);
+  wake();
+});
+
+status.show("recorded");
+live.drawn = drawRecorded((model) => session?.unheard(model) ?? wake());
+
+if (wantsToSaveData()) status.show("recorded", "The labs show a recorded run. Python is not loaded, to save data.");
+else if (cells.length) whenIdle(start);
+
+if ("serviceWorker" in navigator && isSecureContext) {
+  const top = new URL(document.documentElement.dataset.content_root ?? "./", location.href);
+  addEventListener("load", () => navigator.serviceWorker.register(new URL("sw.js", top)).catch(() => {})); // the page works without
+}

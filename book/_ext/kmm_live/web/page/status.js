@@ -1,0 +1,44 @@
+// The one quiet line that says what the page is doing: at the foot of the window, in the article's column.
+
+const TEXT = {
+  recorded: "The labs show a recorded run.",
+  starting: "Starting Python",
+  yes: "Live: Python runs in this page.",
+  failed: "Python stopped.",
+};
+
+export class Status {
+  /** `actions`: what the buttons do, { start, restart, stop }. */
+  constructor(actions) {
+    this.element = document.querySelector(".kmm-live") ?? document.body.appendChild(document.createElement("div"));
+    this.element.classList.add("kmm-live");
+    this.element.innerHTML =
+      '<span class="kmm-live-dot" aria-hidden="true"></span><span class="kmm-live-text" role="status"></span>' +
+      '<span class="kmm-live-amount"></span><span class="kmm-live-buttons"></span>';
+    [this.text, this.amount, this.buttons] = ["text", "amount", "buttons"].map((part) => this.element.querySelector(`.kmm-live-${part}`));
+    for (const [name, label] of [["start", "Start Python"], ["restart", "Restart"], ["stop", "Stop"]]) {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: label, hidden: true });
+      button.dataset.action = name;
+      button.addEventListener("click", () => actions[name]());
+      this.buttons.append(button);
+    }
+    this.element.hidden = false;
+  }
+
+  /** Say it: a state of data-live, more words if there are any, and which buttons make sense. */
+  show(state, words = TEXT[state], buttons = { recorded: ["start"], starting: ["stop"], yes: ["restart", "stop"], failed: ["start"] }[state]) {
+    this.element.dataset.state = state;
+    if (this.text.textContent !== words) this.text.textContent = words;
+    this.amount.textContent = "";
+    const focused = this.buttons.contains(document.activeElement);
+    for (const button of this.buttons.children) button.hidden = !buttons.includes(button.dataset.action);
+    if (focused && document.activeElement.hidden) this.buttons.querySelector("button:not([hidden])")?.focus();
+  }
+
+  /** How much of how much has come, in bytes; not read aloud, it changes too often. */
+  progress(done, total) {
+    this.amount.textContent = `${megabytes(done)} of ${megabytes(total)} MB`;
+  }
+}
+
+export const megabytes = (bytes) => (bytes / 1e6).toFixed(1);

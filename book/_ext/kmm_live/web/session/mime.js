@@ -1,0 +1,39 @@
+// A result in the richest form the page can show.
+
+import { marked } from "marked";
+import { block } from "./output.js";
+
+const WIDGET = "application/vnd.jupyter.widget-view+json";
+const RENDERERS = [
+  [WIDGET, showWidget],
+  ["text/html", (text, place) => (place.innerHTML = `<div class="text_html">${text}</div>`)],
+  ["image/svg+xml", (text, place) => (place.innerHTML = text)],
+  ["image/png", (data, place) => place.append(picture("image/png", data))],
+  ["image/jpeg", (data, place) => place.append(picture("image/jpeg", data))],
+  ["text/markdown", (text, place) => (place.innerHTML = marked.parse(text))],
+  ["application/json", (value, place) => place.append(block(JSON.stringify(value, null, 2), "text_plain"))],
+  ["text/latex", (text, place) => place.append(block(text, "text_plain"))],
+  ["text/plain", (text, place) => place.append(block(text, "text_plain"))],
+];
+
+/** Fill `place` with the best of these forms. */
+export async function renderMime(data, place, manager) {
+  place.replaceChildren();
+  for (const [type, render] of RENDERERS) {
+    if (!(type in data)) continue;
+    const value = Array.isArray(data[type]) ? data[type].join("") : data[type];
+    if (type === WIDGET && !manager.has_model(value.model_id)) continue; // closed already: its text is left
+    await render(value, place, manager);
+    return;
+  }
+}
+
+async function showWidget({ model_id }, place, manager) {
+  place.classList.add("kmm-view", "kmm-view-live");
+  const inner = place.appendChild(document.createElement("div"));
+  await manager.display_view(manager.create_view(await manager.get_model(model_id)), inner);
+}
+
+function picture(type, data) {
+  return Object.assign(document.createElement("img"), { src: `data:${type};base64,${data.trim()}`, alt: "output of the cell" });
+}
