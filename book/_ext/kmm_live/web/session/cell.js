@@ -89,6 +89,7 @@ export class Cell {
     this.edits.unfinished = this.#stuck = false;
     await this.#whenDrawn(views.length);
     this.output.settle();
+    if (!automatic) this.output.unfold();
     this.#done = true;
     this.#show(status, status === "error" ? this.#hint() : "");
     this.perform(views);

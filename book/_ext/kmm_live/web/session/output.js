@@ -11,7 +11,7 @@ export class Output {
 
   constructor(el) {
     this.el = el;
-    this.box = el.querySelector(":scope > .cell_output");
+    this.box = el.querySelector(".cell_output");
   }
 
   /** Start anew; returns the function that takes the new output's messages. */
@@ -27,6 +27,12 @@ export class Output {
       content.accept(type, message);
       if (this.content === content && this.running && performance.now() - this.began > PATIENCE) this.#swap();
     };
+  }
+
+  /** The reader asked for it: unfold it, if the book keeps it folded. */
+  unfold() {
+    const fold = this.box?.closest("details");
+    if (fold && this.el.contains(fold)) fold.open = true;
   }
 
   get text() {
@@ -50,7 +56,7 @@ export class Output {
   #box() {
     if (!this.box) {
       this.box = Object.assign(document.createElement("div"), { className: "cell_output docutils container" });
-      this.el.append(this.box);
+      this.el.querySelector(".cell_input").after(this.box);
     }
     this.began = performance.now();
     this.box.hidden = false;
@@ -129,7 +135,7 @@ class Content {
 
   #show({ data, transient }) {
     const place = document.createElement("div");
-    place.className = "output";
+    place.className = "kmm-shown";
     if (transient?.display_id) place.dataset.display = transient.display_id;
     this.box.append(place);
     this.#render(data, place);
@@ -137,7 +143,7 @@ class Content {
 
   /** update_display() reaches every place with that id, in whatever cell. */
   #update({ data, transient }) {
-    const places = document.querySelectorAll(`.output[data-display="${CSS.escape(transient?.display_id ?? "")}"]`);
+    const places = document.querySelectorAll(`.kmm-shown[data-display="${CSS.escape(transient?.display_id ?? "")}"]`);
     for (const place of places) this.#render(data, place);
   }
 
