@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Judging a function: call it with cases, smallest first, and say what the first failure means.
+
+The expected values are worked out before the reader's code runs.  If the function fails, its
+results are held against those of the known misconceptions; one that explains most of the
+failures is named, with the smallest case that shows it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kmm_sim.exercises.calling import Called, call, is_untouched, raised, refuses
+from kmm_sim.exercises.catalogue import _
+from kmm_sim.exercises.exercise import Misconception
+from kmm_sim.exercises.reading import Blank, Malformed, describe, mapping
+from kmm_sim.exercises.result import NotAttempted, Result, Right, Wrong
+from kmm_sim.machine import Machine
+
+__all__ = ["Case", "Function", "judge_function", "judge_table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Arguments and what a right function returns for them."""
+
+    args: tuple[Any, ...]
+    expected: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """What is asked of a function.
+
+    ``read`` turns what it returned into plain values or raises Malformed; ``symptom`` picks from
+    (expected, got) the part that shows a mistake; ``build`` makes a machine in which a case can
+    be looked at, or None.
+    """
+
+    parameters: tuple[str, ...]
+    cases: Callable[[random.Random], Iterable[tuple[Any, ...]]]
+    reference: Callable[..., Any]
+    read: Callable[[Any], Any]
+    misconceptions: tuple[Misconception, ...]
+    symptom: Callable[[Any, Any], Hashable] = lambda expected, got: got
+    build: Callable[..., Machine | None] = lambda *args: None
+
+    def given(self, args: Sequence[Any]) -> str:
+        """Write a case's input: ``pfn = 8, order = 1``."""
+        return ", ".join(f"{name} = {value}" for name, value in zip(self.parameters, args, strict=True))
+
+
+def judge_function(asked: Function, answer: Any, rng: random.Random) -> Result:
+    """Judge the reader's function by calling it."""
+    if is_untouched(answer):
+        return NotAttempted()
+    if not callable(answer):
+        raise Malformed(_("Hand in the function itself, by its name and without calling it; this is {answer}.").format(
+            answer=describe(answer)))
+    if words := refuses(answer, asked.parameters):
+        raise Malformed(words)
+    cases = [Case(args, asked.reference(*args)) for args in asked.cases(rng)]
+    for case in cases:
+        outcome = _try(asked, case, call(answer, *case.args))
+        if outcome is not None:
+            return _explain(asked, answer, cases) or outcome if isinstance(outcome, Wrong) else outcome
+    return Right(tried=len(cases))
+
+
+def judge_table(asked: Function, answer: Any, inputs: Sequence[Any]) -> Result:
+    """Judge a table of results, {input: result}, or a list of the results in the order of the question."""
+    table = mapping(answer, _("Your answer"))
+    if not isinstance(answer, Mapping) and len(table) == len(inputs):
+        table = dict(zip(inputs, table.values(), strict=True))
+    missing = [each for each in inputs if each not in table]
+    if missing:
+        raise Malformed(_("There is no answer for {missing}.").format(missing=", ".join(map(str, missing))))
+    blanks = [each for each in inputs if table[each] is ...]
+    if blanks:
+        raise Blank("" if len(blanks) == len(inputs) else ", ".join(map(str, blanks)))
+    cases = [Case((each,), asked.reference(each)) for each in inputs]
+    for case in cases:
+        outcome = _try(asked, case, Called(value=table[case.args[0]]))
+        if outcome is not None:
+            return _explain(asked, table.__getitem__, cases) or outcome
+    return Right(tried=len(cases))
+
+
+def _try(asked: Function, case: Case, called: Called) -> Result | None:
+    """Return what is wrong with one result, or None."""
+    given = asked.given(case.args)
+    if called.error is not None:
+        return raised(called.error, given, called.printed)
+    try:
+        got = asked.read(called.value)
+    except Malformed as malformed:
+        return Wrong(why=str(malformed), given=given, got=describe(called.value), printed=called.printed)
+    if got == case.expected:
+        return None
+    return _wrong(asked, case, got, called.printed)
+
+
+def _wrong(asked: Function, case: Case, got: Any, printed: str, known: Misconception | None = None) -> Wrong:
+    machine = asked.build(*case.args)
+    return Wrong(
+        misconception=known.name if known else "",
+        why=known.words if known else "",
+        given=asked.given(case.args),
+        expected=describe(case.expected),
+        got=describe(got),
+        printed=printed,
+        build=(lambda: asked.build(*case.args)) if machine is not None else None,  # type: ignore[arg-type,return-value]
+    )
+
+
+def _explain(asked: Function, answer: Callable[..., Any], cases: Sequence[Case]) -> Wrong | None:
+    """Name the misconception that agrees with most of what came, on the smallest case that shows it.
+
+    It must explain more than half of the failures: a function may be wrong in its own way too.
+    """
+    results = [(case, called, _plain(asked, called)) for case in cases for called in [call(answer, *case.args)]]
+    failures = sum(got is not None and got != case.expected for case, _called, got in results)
+    best = None
+    for misconception in asked.misconceptions:
+        agreed = [each for each in results if _agrees(asked, misconception, each[0], each[2])]
+        explained = [each for each in agreed if each[2] != each[0].expected]
+        if 2 * len(explained) > failures and (best is None or len(agreed) > best[0]):
+            best = len(agreed), misconception, explained[0]
+    if best is None:
+        return None
+    _agreed, known, (case, called, got) = best
+    return _wrong(asked, case, got, called.printed, known)
+
+
+def _plain(asked: Function, called: Called) -> Any:
+    try:
+        return asked.read(called.value) if called.error is None else None
+    except (Blank, Malformed):
+        return None
+
+
+def _agrees(asked: Function, misconception: Misconception, case: Case, got: Any) -> bool:
+    wrong = misconception.answer(*case.args)
+    return got is not None and asked.symptom(case.expected, got) == asked.symptom(case.expected, wrong)

@@ -1,0 +1,47 @@
+"""Every sentence an exercise says can be translated: it stands in ``_()`` or ``plural()``, whole."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kmm_sim.exercises
+
+MODULES = sorted(Path(kmm_sim.exercises.__file__).parent.glob("*.py"))
+MARKS = {"_", "plural"}
+
+
+def sentences_without_a_mark(node, marked=False):
+    """Constants with three words and more that are neither marked, nor docstrings, nor an error for programmers."""
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.Expr(ast.Constant(str())) | ast.Raise(exc=ast.Call(func=ast.Name(id="ValueError"))):
+                continue
+            case ast.Call(func=ast.Name(id=name)) if name in MARKS:
+                yield from sentences_without_a_mark(child, marked=True)
+            case ast.Constant(value=str(text)) if not marked and len(text.split()) > 3 and text.strip()[:1].isupper():
+                yield f"line {child.lineno}: {text}"
+            case _:
+                yield from sentences_without_a_mark(child, marked)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_sentences_are_marked(module):
+    assert not list(sentences_without_a_mark(ast.parse(module.read_text(encoding="utf-8"))))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_a_marked_text_is_a_constant(module):
+    """gettext's tools read the source: a text that is put together there is no text to them."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
+            texts = node.args[:1] if node.func.id == "_" else node.args[:2]
+            assert all(isinstance(text, ast.Constant) for text in texts), f"{module.name} line {node.lineno}"
+
+
+def test_the_exercises_need_nothing_visual():
+    loaded = "import sys, kmm_sim.exercises; print(*{name.partition('.')[0] for name in sys.modules})"
+    names = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numpy", "matplotlib", "ipywidgets", "anywidget", "IPython", "traitlets"} & set(names)

@@ -1,0 +1,82 @@
+"""What counts as a number, a list, a table; and what is said of the rest."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy
+import pytest
+
+from kmm_sim.exercises.reading import Blank, Malformed, describe, mapping, sequence, whole_number
+
+
+@pytest.mark.parametrize("seven", [7, 7.0, numpy.int64(7), numpy.uint8(7), numpy.float32(7), numpy.array(7),
+                                   Fraction(7), Decimal(7)], ids=lambda seven: type(seven).__name__)
+def test_a_whole_number_of_any_make_is_an_int(seven):
+    assert type(whole_number(seven, "It")) is int
+    assert whole_number(seven, "It") == 7
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    (7.5, "It should be a whole number, not 7.5"),
+    (float("inf"), "whole number, not inf"),
+    ("7", "It should be a number, not the text '7'"),
+    (True, "not the truth value True"),
+    (None, "is a `return` missing?"),
+    ([7], r"not \[7\] \(list\)"),
+    (7j, r"not 7j \(complex\)"),
+    (print, "a function: call it"),
+    ((n for n in ()), "write `return`, not `yield`"),
+])
+def test_what_is_no_number_is_told_what_it_is(value, words):
+    with pytest.raises(Malformed, match=words):
+        whole_number(value, "It")
+
+
+def test_a_coroutine_is_told_so_and_closed():
+    async def answer():
+        return 7
+
+    with pytest.raises(Malformed, match="async def"):
+        whole_number(answer(), "It")
+
+
+@pytest.mark.parametrize("entries", [[1, 2], (1, 2), numpy.array([1, 2]), range(1, 3), {1: "a", 2: "b"}.keys()],
+                         ids=lambda entries: type(entries).__name__)
+def test_a_list_of_any_make_is_a_tuple(entries):
+    assert tuple(whole_number(each, "It") for each in sequence(entries, "It")) == (1, 2)
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    ({1, 2}, "a set has no order"),
+    ("12", "not the text '12'"),
+    (iter([1]), "should be a list, not"),
+    ({1: 2}, "should be a list, not"),
+    (12, r"not 12 \(int\)"),
+    ([0] * 5000, "more than 4096 entries"),
+])
+def test_what_is_no_list_is_told_what_it_is(value, words):
+    with pytest.raises(Malformed, match=words):
+        sequence(value, "It")
+
+
+def test_a_table_may_be_a_dict_or_a_list():
+    assert mapping({0: "a", numpy.int64(1): "b"}, "It") == mapping(["a", "b"], "It") == {0: "a", 1: "b"}
+    with pytest.raises(Malformed, match="A key of it should be a number, not the text '0'"):
+        mapping({"0": 1}, "It")
+
+
+def test_a_blank_is_no_answer():
+    for read in (whole_number, sequence, mapping):
+        with pytest.raises(Blank):
+            read(..., "It")
+
+
+def test_anything_can_be_described_shortly():
+    class Rude:
+        def __repr__(self):
+            raise SystemExit
+
+    assert describe(Rude()) == "<Rude>"
+    assert describe(10**5000) == "<int>"
+    assert len(describe("x" * 10**6)) < 100
+    assert len(describe(list(range(10**6)))) < 200
