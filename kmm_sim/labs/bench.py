@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The bench: the one widget on which every lab is drawn.
+
+The browser gets the scene at the start and a patch for each event after it; it draws, and
+steps through them, and never simulates.  All of that is in the traits, so what was saved
+with a page or a notebook can be drawn and played with no Python at all.
+
+Frames that come later travel as messages of their own, for a trait would send all frames
+again.  Both ends add them to the trait's value in place, so that it stays the whole truth.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from typing import Any
+
+import anywidget
+import traitlets
+
+from kmm_sim.errors import KernelError
+from kmm_sim.labs.phrases import PHRASES
+from kmm_sim.labs.run import Run
+
+__all__ = ["Bench"]
+
+# Each uses only what stands before it.
+MODULES = ("phrases.js", "scene.js", "cells.js", "lists.js", "calls.js", "timeline.js", "bench.js")
+
+
+def _source(name: str) -> str:
+    return files("kmm_sim.labs").joinpath("static", name).read_text(encoding="utf-8")
+
+
+def _bundle() -> str:
+    """Return the modules as the single one that a widget may have: without what ties them together."""
+    return re.sub(r"^import .*\n|^export (?!default)", "", "".join(map(_source, MODULES)), flags=re.MULTILINE)
+
+
+class Bench(anywidget.AnyWidget):  # type: ignore[misc]
+    """A lab on the screen: ``run`` is what it shows, and what the reader's actions go to."""
+
+    _esm = _bundle()
+    _css = _source("bench.css")
+    phrases = traitlets.Dict().tag(sync=True)
+    scene = traitlets.Dict().tag(sync=True)
+    frames = traitlets.List().tag(sync=True)
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(phrases=dict(PHRASES), scene=run.start, frames=list(run.frames))
+        self.run = run
+        self.on_msg(self._on_message)
+
+    def __repr__(self) -> str:
+        return f"<lab on {self.run.machine!r}, {len(self.frames)} events to play>"
+
+    def refresh(self) -> None:
+        """Show what was done to the machine elsewhere, in a cell for example."""
+        self._show(self.run.catch_up())
+
+    def _on_message(self, _widget: object, message: dict[str, Any], _buffers: object) -> None:
+        """Answer one action of the reader's; whatever comes of it, there is an answer."""
+        answer: dict[str, Any] = {"done": message.get("id")}
+        try:
+            answer |= self._act(message.get("action") or {})
+        except (KernelError, ValueError, TypeError) as error:
+            answer |= self._news(self.run.catch_up()) | {"error": str(error)}
+        except Exception as error:
+            self.send(answer | {"error": f"{type(error).__name__}: {error}"})
+            raise
+        self.send(answer)
+
+    def _act(self, action: dict[str, Any]) -> dict[str, Any]:
+        match action.get("do"):
+            case "hello":
+                return self._news(self.run.catch_up())
+            case "reset":
+                return self._news(self.run.reset())
+        seen = len(self.frames)
+        call = self.run.lab.read(action)
+        kept = self.run.make(call, action.get("at"))
+        return self._news(min(kept, seen))
+
+    def _show(self, kept: int) -> None:
+        self.send(self._news(kept))
+
+    def _news(self, kept: int) -> dict[str, Any]:
+        """Take over the run's frames after the first ``kept``; return what the browser needs for the same."""
+        new = self.run.frames[kept:]
+        self.frames[kept:] = new
+        return {"keep": kept, "frames": new}

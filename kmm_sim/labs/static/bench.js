@@ -1,0 +1,394 @@
+// The bench: draws a scene, steps through the frames of a run, and hands the reader's actions to Python.
+// It never simulates: all that it shows was computed by kmm_sim.
+import { Phrases } from "./phrases.js";
+import { Player, make, takeOver } from "./scene.js";
+import { CellsPanel } from "./cells.js";
+import { LinePanel, ListsPanel } from "./lists.js";
+import { CallForm } from "./calls.js";
+import { Timeline } from "./timeline.js";
+
+const PLAY_MS = 1100; // an event every so often at speed 1: time to see it and to read the sentence
+const ANSWER_MS = 260; // ... and when the events are the answer to what the reader did
+const ANSWER_FRAMES = 40; // more than so many waiting, and they are shown several at a time
+const PATIENCE_MS = 6000;
+const PANELS = { cells: CellsPanel, lists: ListsPanel, line: LinePanel };
+
+class BenchView {
+  constructor(model, parent) {
+    this.model = model;
+    this.phrases = new Phrases(model.get("phrases"), () => this.nodes);
+    this.say = (text) => this.phrases.say(text);
+    this.waiting = new Map(); // actions that Python has not answered yet
+    this.kept = 0; // actions handed to the page because there is no Python yet
+    this.onMessage = (message) => this.hear(message);
+    this.onLive = () => this.drawNotice();
+    this.onScene = () => this.build();
+    model.on("msg:custom", this.onMessage);
+    model.on("change:scene", this.onScene);
+    document.addEventListener("kmm:live", this.onLive);
+    this.root = make("div", { class: "kmm-bench" });
+    this.root.addEventListener("kmm:perform", (event) => this.perform(event.detail));
+    this.root.kmmView = () => this.view();
+    for (const type of ["pointerover", "focusin", "pointerleave", "focusout"]) {
+      this.root.addEventListener(type, (event) => this.onPoint(event));
+    }
+    parent.append(this.root);
+    this.build();
+    this.send({ do: "hello" }, { quiet: true });
+  }
+
+  close() {
+    this.stop();
+    clearTimeout(this.patience);
+    this.model.off("msg:custom", this.onMessage);
+    this.model.off("change:scene", this.onScene);
+    document.removeEventListener("kmm:live", this.onLive);
+  }
+
+  get nodes() {
+    return this.player.nodes;
+  }
+
+  // ---- Drawing
+
+  build() {
+    this.player = new Player(this.model.get("scene"), this.model.get("frames"));
+    this.changed = false;
+    const stage = this.nodes.get("");
+    this.tones = Object.fromEntries((stage.kinds ?? []).map(({ letter, tone }) => [letter, tone]));
+    this.kindTexts = Object.fromEntries((stage.kinds ?? []).map(({ letter, says }) => [letter, this.say(says)]));
+    this.panels = stage.panels.map((key) => new PANELS[this.nodes.get(key).panel](this, key));
+    this.forms = (stage.forms ?? []).map((form) => new CallForm(this, form));
+    this.timeline = new Timeline(this);
+    this.notice = make("p", { class: "kmm-notice", role: "status" });
+    this.live = make("p", { class: "kmm-hidden", role: "status" });
+    this.text = make("pre", { tabindex: "0" });
+    this.details = make("details", { class: "kmm-text", on: { toggle: () => this.drawText() } },
+      make("summary", {}, this.say(["as_text"])), this.text);
+    const lines = this.panels.filter((panel) => panel instanceof LinePanel);
+    this.root.replaceChildren(this.figure(stage, lines));
+    this.redraw(new Set(this.nodes.keys()), false);
+    this.drawNotice();
+  }
+
+  figure(stage, lines) {
+    const title = this.say(stage.title);
+    const shown = this.panels.filter((panel) => !lines.includes(panel)).map((panel) => panel.element);
+    const trace = make("section", { class: "kmm-panel kmm-trace" },
+      make("div", { class: "kmm-head" }, make("span", { class: "kmm-name" }, this.say(["log"]))), this.timeline.log);
+    return make("figure", { class: "kmm-figure", role: "group", "aria-label": title },
+      make("div", { class: "kmm-title" }, title),
+      make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element), this.notice),
+      make("div", { class: "kmm-stage" }, ...shown),
+      this.timeline.element,
+      make("div", { class: "kmm-foot" }, trace, ...lines.map((line) => line.element)),
+      this.details, this.live,
+      ...(stage.caption ? [make("figcaption", {}, this.say(stage.caption))] : []));
+  }
+
+  redraw(touched, animate) {
+    this.shownEnd = this.player.end;
+    for (const panel of this.panels) panel.draw(touched, animate && !this.still());
+    for (const form of this.forms) form.draw();
+    this.timeline.draw();
+    this.light(this.lit && this.nodes.has(this.lit) ? this.lit : null);
+    this.drawText();
+    clearTimeout(this.telling);
+    this.telling = setTimeout(() => this.tell(), 500);
+  }
+
+  still() {
+    return matchMedia("(prefers-reduced-motion: reduce)").matches;
+  }
+
+  // What a screen reader is told, once things have come to rest.
+  tell() {
+    const { at, end } = this.player;
+    const text = at ? `${this.say(["event", at, end])}: ${this.sentence()}` : "";
+    if (this.live.textContent !== text) this.live.textContent = text;
+  }
+
+  sentence() {
+    const { at, end, frames } = this.player;
+    if (!at) return this.say(end ? ["ready", end] : ["ready.none"]);
+    const [name, ...gaps] = frames[at - 1][0];
+    return this.phrases.named(`says.${name}`, gaps);
+  }
+
+  drawText() {
+    if (!this.details.open) return;
+    const lines = [];
+    for (const panel of this.panels) {
+      const { title, lists, text } = this.nodes.get(panel.key);
+      lines.push(this.say(title) + ":");
+      for (const key of lists ?? []) lines.push("  " + this.listText(key));
+      if (panel instanceof CellsPanel) for (const key of panel.ordered()) lines.push("  " + this.blockText(key));
+      if (text) lines.push("  " + this.say(text));
+    }
+    this.text.textContent = lines.join("\n");
+  }
+
+  listText(key) {
+    const { label, keys = [] } = this.nodes.get(key);
+    const names = keys.map((each) => this.phrases.named("pfn", { at: each.slice(each.indexOf(":") + 1) }));
+    return `${this.say(label)}: ${names.join(", ") || this.say(["empty"])}`;
+  }
+
+  blockText(key) {
+    const { order, state = "free", kind = "" } = this.nodes.get(key);
+    const at = Number(key.slice(key.indexOf(":") + 1));
+    const name = `block.${state}` + (order ? "" : ".one");
+    return this.phrases.named(name, { at, order, last: at + 2 ** order - 1, kind: this.kindTexts[kind] ?? kind });
+  }
+
+  blockLabel(key) {
+    const text = this.blockText(key);
+    return this.formFor(key) ? this.say(["block.press", text]) : text;
+  }
+
+  tone(kind) {
+    return this.tones[kind] ?? "";
+  }
+
+  blocksOf(panel, state) {
+    const keys = [];
+    for (const [key, node] of this.nodes) {
+      if (key.startsWith(panel + ":") && (node.state ?? "free") === state) keys.push(key);
+    }
+    return keys.sort((a, b) => a.slice(panel.length + 1) - b.slice(panel.length + 1));
+  }
+
+  // ---- Pointing at a block, anywhere
+
+  onPoint(event) {
+    if (event.type === "pointerleave" || event.type === "focusout") return this.light(null);
+    const target = event.target.closest?.("[data-key],[data-ref]");
+    return this.light(target ? target.dataset.key ?? target.dataset.ref : null);
+  }
+
+  light(key) {
+    this.lit = key;
+    for (const panel of this.panels) panel.light(key);
+  }
+
+  reveal(key) {
+    const panel = this.panels.find((each) => each.blocks?.has(key));
+    panel?.rove(key, true);
+    this.light(key);
+  }
+
+  formFor(key) {
+    const { state } = this.nodes.get(key);
+    return this.forms.find(({ form }) => form.block &&
+      form.parts.some((part) => part.pick === form.block && part.state === state && part.panels.includes(key.split(":")[0])));
+  }
+
+  press(key) {
+    const form = this.formFor(key);
+    if (form) this.act(form.forBlock(key));
+  }
+
+  // ---- The timeline
+
+  jump(at) {
+    this.stop();
+    this.show(at, false);
+  }
+
+  walk(at) {
+    this.stop();
+    this.show(at, true);
+  }
+
+  show(at, animate) {
+    const to = Math.max(0, Math.min(at, this.player.end));
+    this.redraw(this.player.go(to), animate);
+    this.drawNotice();
+  }
+
+  togglePlay() {
+    if (this.timer) return this.stop();
+    if (!this.player.end) return undefined;
+    if (this.player.at === this.player.end) this.show(0, false);
+    this.timeline.drawPlaying(true);
+    return this.tick(() => PLAY_MS / Number(this.timeline.speed.value));
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.answering = false;
+    this.timeline?.drawPlaying(false);
+  }
+
+  tick(pause) {
+    const backlog = this.player.end - this.player.at;
+    if (!backlog) return this.stop();
+    const stride = this.answering ? Math.ceil(backlog / ANSWER_FRAMES) : 1;
+    this.show(this.player.at + stride, stride === 1);
+    this.timer = setTimeout(() => this.tick(pause), pause(backlog));
+    if (this.player.at === this.player.end) this.stop();
+    return undefined;
+  }
+
+  // The events that answer what the reader did: one after the other, quickly, to the end.
+  playAnswer() {
+    const waiting = Boolean(this.timer) && this.answering;
+    if (waiting) return;
+    this.stop();
+    if (this.still()) {
+      this.show(this.player.end, false);
+      return;
+    }
+    this.answering = true;
+    this.tick((backlog) => Math.max(40, Math.min(ANSWER_MS, 1800 / backlog)));
+  }
+
+  undo() {
+    if (this.player.at) this.jump(this.player.callStart());
+  }
+
+  reset() {
+    this.jump(0);
+    if (this.changed) this.act({ do: "reset" });
+  }
+
+  // ---- Python
+
+  // "kernel": a notebook. "live", "recorded", "starting", "failed": a page of the book; see book/_ext.
+  python() {
+    const state = document.documentElement.dataset.live;
+    if (state === undefined) return "kernel";
+    return state === "yes" && !this.answered ? "starting" : state;
+  }
+
+  act(action) {
+    const at = this.answering || this.waiting.size || this.kept || this.player.at === this.player.end ? null : this.player.at;
+    const request = { ...action, at };
+    this.error = undefined;
+    if (!this.answering) this.stop();
+    const state = this.python();
+    if (state === "kernel" || state === "yes") {
+      if (!this.repeats(request)) this.send(request, {});
+    } else {
+      this.kept += 1;
+      this.root.dispatchEvent(new CustomEvent("kmm:act", { bubbles: true, detail: { action: request } }));
+    }
+    this.drawNotice();
+  }
+
+  // To free a block that is being freed is a slip of the finger, not a double free.
+  repeats(request) {
+    const gist = JSON.stringify({ ...request, at: null });
+    return request.do === "free" && [...this.waiting.values()].includes(gist);
+  }
+
+  send(action, { quiet }) {
+    const id = `${Date.now()}.${Math.random()}`;
+    if (!quiet) {
+      this.waiting.set(id, JSON.stringify({ ...action, at: null }));
+      clearTimeout(this.patience);
+      this.late = false;
+      this.patience = setTimeout(() => this.giveUp(), PATIENCE_MS);
+    }
+    try {
+      this.model.send({ id, action });
+    } catch {
+      if (!quiet) this.giveUp();
+    }
+  }
+
+  giveUp() {
+    if (!this.waiting.size) return;
+    this.late = true;
+    this.waiting.clear();
+    this.drawNotice();
+  }
+
+  // An answer: new frames, or the reason why there are none. A message without "done" comes unasked.
+  hear(message) {
+    if (!("keep" in message) && !("done" in message)) return;
+    this.answered = true;
+    this.late = false;
+    const mine = this.waiting.get(message.done);
+    this.waiting.delete(message.done);
+    if (!this.waiting.size) clearTimeout(this.patience);
+    if ("keep" in message) this.receive(message, mine);
+    if (message.error && mine) this.error = message.error;
+    this.drawNotice();
+  }
+
+  receive(message, mine) {
+    const { player } = this;
+    const news = message.frames.length > 0;
+    const follow = news && (mine ? !mine.includes('"reset"') : player.at === this.shownEnd);
+    if (player.at > message.keep) this.redraw(player.go(message.keep), false);
+    takeOver(player.frames, message);
+    if (follow && player.at < message.keep && !this.answering) this.redraw(player.go(message.keep), false);
+    this.changed = mine?.includes('"reset"') ? false : this.changed || news;
+    if (follow) this.playAnswer();
+    else this.redraw(new Set(), false);
+  }
+
+  // What the page tells a bench that was drawn anew, now that there is Python: where the reader was,
+  // and what the reader had asked for.
+  perform({ actions = [], view = {} }) {
+    this.answered = true;
+    this.restore(view);
+    for (const action of actions) this.send(action, {});
+    this.drawNotice();
+  }
+
+  view() {
+    const forms = this.forms.map((form) => form.values());
+    const focus = this.root.contains(document.activeElement) ? this.path(document.activeElement) : null;
+    return { at: this.player.at, speed: this.timeline.speed.value, forms, focus, text: this.details.open };
+  }
+
+  restore(view) {
+    if (view.at !== undefined) this.jump(view.at);
+    if (view.speed) this.timeline.speed.value = view.speed;
+    view.forms?.forEach((values, index) => this.forms[index]?.restore(values));
+    if (view.text) this.details.open = true;
+    if (view.focus) this.root.querySelector(view.focus)?.focus({ preventScroll: true });
+  }
+
+  // Where an element is, such that the same place is found in a bench drawn anew.
+  path(element) {
+    const steps = [];
+    for (let each = element; each !== this.root; each = each.parentElement) {
+      steps.unshift(`:nth-child(${[...each.parentElement.children].indexOf(each) + 1})`);
+    }
+    return steps.length ? `:scope > ${steps.join(" > ")}` : null;
+  }
+
+  // One quiet line: what went wrong, what is waited for, or what one can do.
+  drawNotice() {
+    const { at, end } = this.player;
+    const state = this.python();
+    const [kind, text] =
+      this.error ? ["error", ["error", this.error]]
+      : this.late ? ["error", ["no_answer"]]
+      : this.kept && state === "failed" ? ["error", ["failed"]]
+      : this.kept ? ["wait", this.kept > 1 ? ["starting.many", this.kept] : ["starting"]]
+      : at < end && at && !this.timer ? ["", ["past", at, end]]
+      : ["", this.forms.find(({ form }) => form.hint)?.form.hint ?? ""];
+    this.notice.dataset.kind = kind;
+    const words = this.say(text);
+    if (this.notice.textContent !== words) this.notice.textContent = words;
+  }
+}
+
+export default {
+  // Once for a widget, whatever the number of its views: what comes late is kept for the views to come.
+  initialize({ model }) {
+    const keep = (message) => "keep" in message && takeOver(model.get("frames"), message);
+    model.on("msg:custom", keep);
+    return () => model.off("msg:custom", keep);
+  },
+  render({ model, el }) {
+    el.classList.add("kmm-lab");
+    const view = new BenchView(model, el);
+    return () => view.close();
+  },
+};

@@ -1,0 +1,34 @@
+// Every text comes from Python as a string, or as the name of a phrase and what goes into its gaps.
+
+const GAP = /\{(\w+)(?::([^}]*))?\}/g;
+
+function format(value, spec) {
+  if (spec === "#x") return "0x" + Number(value).toString(16);
+  if (spec) return String(value).padStart(Number(spec.replace(">", "")));
+  return String(value);
+}
+
+export class Phrases {
+  // `nodes` is asked for the lists that a gap counts.
+  constructor(table, nodes) {
+    this.table = table;
+    this.nodes = nodes;
+  }
+
+  has(name) {
+    return name in this.table;
+  }
+
+  named(name, gaps) {
+    return this.table[name].replace(GAP, (_, gap, spec) => format(this.value(gaps[gap]), spec));
+  }
+
+  say(text) {
+    return Array.isArray(text) ? this.named(text[0], text.slice(1)) : text ?? "";
+  }
+
+  value(gap) {
+    if (!gap?.count) return gap;
+    return gap.count.reduce((sum, key) => sum + (this.nodes().get(key)?.keys?.length ?? 0), 0);
+  }
+}

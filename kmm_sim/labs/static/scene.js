@@ -1,0 +1,89 @@
+// The scene at one moment of the run. It goes forward by the patches that Python sent, and back by
+// their inverses, which it writes down on the way; kmm_sim/labs/scene.py says what a patch is.
+
+function changed(node, changes, back) {
+  const result = { ...node };
+  for (const [name, value] of Object.entries(changes)) {
+    if (name.endsWith("~")) {
+      const list = [...(node[name.slice(0, -1)] ?? [])];
+      const [index, gone, ...come] = value;
+      back[name] = [index, come.length, ...list.splice(index, gone, ...come)];
+      result[name.slice(0, -1)] = list;
+    } else {
+      back[name] = node[name] ?? null;
+      if (value === null) delete result[name];
+      else result[name] = value;
+    }
+  }
+  return result;
+}
+
+function apply(nodes, patch) {
+  const inverse = {};
+  for (const [key, changes] of Object.entries(patch)) {
+    const node = nodes.get(key);
+    if (changes === null) {
+      inverse[key] = node;
+      nodes.delete(key);
+    } else if (!node) {
+      inverse[key] = null;
+      nodes.set(key, changes);
+    } else {
+      nodes.set(key, changed(node, changes, (inverse[key] = {})));
+    }
+  }
+  return inverse;
+}
+
+export class Player {
+  constructor(scene, frames) {
+    this.nodes = new Map(Object.entries(scene));
+    this.frames = frames;
+    this.undo = [];
+  }
+
+  get at() {
+    return this.undo.length;
+  }
+
+  get end() {
+    return this.frames.length;
+  }
+
+  // Go to the moment after `at` events; return the keys of what may look different now.
+  go(at) {
+    const touched = new Set();
+    const pass = (patch) => {
+      for (const key in patch) touched.add(key);
+      return apply(this.nodes, patch);
+    };
+    while (this.at > at) pass(this.undo.pop());
+    while (this.at < at) this.undo.push(pass(this.frames[this.at][1]));
+    return touched;
+  }
+
+  // The index of the first frame of the call that was going on at this moment.
+  callStart(at = this.at) {
+    for (let index = Math.min(at, this.end) - 1; index >= 0; index--) {
+      if (this.frames[index][2]) return index;
+    }
+    return 0;
+  }
+}
+
+// Frames from Python: `keep` earlier ones still stand. To do so twice is to do so once, because every
+// view of a widget does it to the same frames.
+export function takeOver(frames, message) {
+  frames.length = Math.min(frames.length, message.keep);
+  for (const frame of message.frames) frames.push(frame);
+}
+
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "on") for (const [event, act] of Object.entries(value)) element.addEventListener(event, act);
+    else if (value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
