@@ -5,6 +5,7 @@ import time
 
 import jupytext
 import pytest
+from playwright.sync_api import expect
 
 CHAPTER = "getting-pages"
 RUN_TO_THE_END = """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].map(cell =>
@@ -33,3 +34,19 @@ def test_the_chapter_runs_to_the_end(chapter, lab, lab_page):
         lab_page.wait_for_timeout(200)
     shown_errors = sum("raises-exception" in cell.metadata.get("tags", []) for cell in written)
     assert chapter.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == shown_errors
+
+
+def test_the_lab_is_drawn_and_answers_a_click(chapter):
+    """Until the click the lab shows the start of its recorded run: nothing allocated."""
+    bench = chapter.locator(".kmm-bench").first
+    bench.scroll_into_view_if_needed()
+    used = bench.locator(".kmm-block[data-state=used]")
+    expect(bench.locator(".kmm-block")).to_have_count(1)
+    expect(used).to_have_count(0)
+    events_before = bench.locator(".kmm-count").inner_text()
+
+    bench.locator(".kmm-call[data-does=alloc] .kmm-do").click()
+
+    expect(used).to_have_count(1)
+    expect(used).to_have_accessible_name(re.compile("pfn 0 to 3, order 2: allocated"))
+    expect(bench.locator(".kmm-count")).not_to_have_text(events_before)
