@@ -23,12 +23,12 @@ from kmm_sim.exercises.implement import Function, judge_function, judge_table
 from kmm_sim.exercises.predict import Prediction, judge_free_lists, run, written
 from kmm_sim.exercises.predict import free_lists as free_lists_of
 from kmm_sim.exercises.reading import Blank, Malformed, describe, sequence, whole_number
-from kmm_sim.machine import Machine
+from kmm_sim.exercises.state import State
 from kmm_sim.mm.buddy import find_buddy_pfn
-from kmm_sim.mm.gfp import GFP_KERNEL
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER
 from kmm_sim.mm.page import PAGE_SIZE
 from kmm_sim.mm.page import get_order as linux_get_order
+from kmm_sim.workload import Alloc, Free
 
 __all__ = ["EXERCISES", "buddy_of", "free_lists", "get_order"]
 
@@ -176,19 +176,15 @@ def _read_pair(value: Any) -> tuple[int, int]:
     return whole_number(pair[0], _("The buddy")), whole_number(pair[1], _("The start"))
 
 
-def _bench_with(pfn: int, order: int) -> Machine | None:
+def _state_with(pfn: int, order: int) -> State | None:
     """Return a bench on which the block is held and its buddy is free: free the block, and they merge."""
     buddy = find_buddy_pfn(pfn, order)
     end = max(pfn, buddy) + (1 << order)
-    if end > 1024:
+    if end > 128:  # too many pages to see anything
         return None
-    machine = Machine(pages=max(16, 1 << (end - 1).bit_length()))
-    for _block in range(end >> order):
-        page = machine.alloc_pages(GFP_KERNEL, order)
-        if page is not None and page.pfn == buddy:
-            partner = page
-    machine.free_pages(partner, order)
-    return machine
+    blocks = (Alloc(order),) * (end >> order)
+    return State(max(16, 1 << (end - 1).bit_length()), before=(*blocks, Free(buddy >> order)), caption=_(
+        "Free the block at pfn {pfn}, and see which block it merges with.").format(pfn=pfn))
 
 
 _buddy = Function(
@@ -197,7 +193,7 @@ _buddy = Function(
     reference=_by_exclusive_or,
     read=_read_pair,
     symptom=lambda expected, got: got[0] if got[0] != expected[0] else got,
-    build=_bench_with,
+    state=_state_with,
     misconceptions=(
         Misconception("always the next block", _(
             "A buddy is not simply the next block. Blocks come in pairs, cut from one larger block; for the upper half "

@@ -18,7 +18,7 @@ from kmm_sim.exercises.catalogue import _
 from kmm_sim.exercises.exercise import Misconception
 from kmm_sim.exercises.reading import Blank, Malformed, describe, mapping
 from kmm_sim.exercises.result import NotAttempted, Result, Right, Wrong
-from kmm_sim.machine import Machine
+from kmm_sim.exercises.state import State
 
 __all__ = ["Case", "Function", "judge_function", "judge_table"]
 
@@ -36,8 +36,8 @@ class Function:
     """What is asked of a function.
 
     ``read`` turns what it returned into plain values or raises Malformed; ``symptom`` picks from
-    (expected, got) the part that shows a mistake; ``build`` makes a machine in which a case can
-    be looked at, or None.
+    (expected, got) the part that shows a mistake; ``state`` is where a case can be looked
+    at, or None.
     """
 
     parameters: tuple[str, ...]
@@ -46,7 +46,7 @@ class Function:
     read: Callable[[Any], Any]
     misconceptions: tuple[Misconception, ...]
     symptom: Callable[[Any, Any], Hashable] = lambda expected, got: got
-    build: Callable[..., Machine | None] = lambda *args: None
+    state: Callable[..., State | None] = lambda *args: None
 
     def given(self, args: Sequence[Any]) -> str:
         """Write a case's input: ``pfn = 8, order = 1``."""
@@ -104,7 +104,6 @@ def _try(asked: Function, case: Case, called: Called) -> Result | None:
 
 
 def _wrong(asked: Function, case: Case, got: Any, printed: str, known: Misconception | None = None) -> Wrong:
-    machine = asked.build(*case.args)
     return Wrong(
         misconception=known.name if known else "",
         why=known.words if known else "",
@@ -112,7 +111,7 @@ def _wrong(asked: Function, case: Case, got: Any, printed: str, known: Misconcep
         expected=describe(case.expected),
         got=describe(got),
         printed=printed,
-        build=(lambda: asked.build(*case.args)) if machine is not None else None,  # type: ignore[arg-type,return-value]
+        state=asked.state(*case.args),
     )
 
 

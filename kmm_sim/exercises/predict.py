@@ -17,12 +17,12 @@ from kmm_sim.exercises.exercise import Misconception
 from kmm_sim.exercises.free_list_beliefs import Call, FreeLists
 from kmm_sim.exercises.reading import Blank, Malformed, describe, mapping, sequence, whole_number
 from kmm_sim.exercises.result import Result, Right, Wrong
+from kmm_sim.exercises.state import State
 from kmm_sim.machine import Machine
-from kmm_sim.mm.gfp import GFP_KERNEL
-from kmm_sim.mm.page import Page
 from kmm_sim.observe import snapshot
+from kmm_sim.workload import Alloc, Free, Op
 
-__all__ = ["Prediction", "free_lists", "judge_free_lists", "run", "written"]
+__all__ = ["Prediction", "free_lists", "judge_free_lists", "run", "steps", "written"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +40,15 @@ class Prediction:
     next: str = ""
 
 
+def steps(calls: Sequence[Call]) -> tuple[Op, ...]:
+    """Return the calls as steps that a machine or a lab can play."""
+    nth = {call.block: n for n, call in enumerate(call for call in calls if not call.frees)}
+    return tuple(Free(nth[call.block]) if call.frees else Alloc(call.order) for call in calls)
+
+
 def run(calls: Sequence[Call], top: int) -> Machine:
     """Return a bench of 2**top pages on which the calls were made."""
-    machine = Machine(pages=1 << top)
-    held: dict[str, Page] = {}
-    for call in calls:
-        if call.frees:
-            machine.free_pages(held.pop(call.block), call.order)
-        else:
-            page = machine.alloc_pages(GFP_KERNEL, call.order)
-            if page is None:
-                raise LookupError(f"no free block of order {call.order}")
-            held[call.block] = page
-    return machine
+    return State(1 << top, then=steps(calls)).machine()
 
 
 def free_lists(machine: Machine) -> FreeLists:
@@ -84,7 +80,7 @@ def judge_free_lists(asked: Prediction, answer: Any) -> Result:
         given=_("the list of order {order}").format(order=order),
         expected=describe(list(expected.get(order, ()))),
         got=describe(list(got.get(order, ()))),
-        build=lambda: run(calls, asked.top),
+        state=State(1 << asked.top, then=steps(calls), caption=_("The calls of the question; watch the last one.")),
     )
 
 

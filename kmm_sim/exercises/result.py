@@ -13,12 +13,12 @@ truth value, and a Wrong that has a state to look at opens it with ``lab()``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kmm_sim.exercises.card import Card, Code, Facts, Part, Shown, Steps, Text
 from kmm_sim.exercises.catalogue import _, plural
+from kmm_sim.exercises.state import State
 from kmm_sim.machine import Machine
 
 __all__ = ["Hint", "NotAttempted", "Raised", "Result", "Right", "Solution", "Wrong"]
@@ -45,8 +45,8 @@ class Wrong(Shown):
     """An answer that is not right.
 
     ``given``, ``expected`` and ``got`` describe the smallest failing case as text, ``why`` says
-    what is wrong in a sentence, ``misconception`` names a known one.  ``build`` makes the
-    machine in which the case can be looked at.
+    what is wrong in a sentence, ``misconception`` names a known one.  ``state`` is
+    where the case can be looked at.
     """
 
     outcome: ClassVar[str] = "wrong"
@@ -58,21 +58,18 @@ class Wrong(Shown):
     expected: str = ""
     got: str = ""
     printed: str = ""
-    build: Callable[[], Machine] | None = field(default=None, compare=False)
+    state: State | None = None
 
     @property
     def machine(self) -> Machine | None:
         """A new machine in the state of the failing case, or None if the case has none."""
-        return self.build() if self.build is not None else None
+        return self.state.machine() if self.state is not None else None
 
     def lab(self) -> Any:
         """Return a lab on the state of the failing case; LookupError if the case has none."""
-        machine = self.machine
-        if machine is None:
+        if self.state is None:
             raise LookupError(_("this result has no state to open in a lab"))
-        from kmm_sim.labs import BuddyLab  # only here: checks work without anything visual
-
-        return BuddyLab(machine)
+        return self.state.lab()
 
     def card(self) -> Card:
         """Return the card to show."""
@@ -81,7 +78,7 @@ class Wrong(Shown):
         facts = tuple((label, value) for label, value in rows if value)
         parts: list[Part] = [Text(self.why)] if self.why else []
         parts += [Facts(facts)] if facts else []
-        parts += [Text(_("Look at it: `.lab()` on this result opens the state in the lab."))] if self.build else []
+        parts += [Text(_("To see it in the lab, write `.lab()` after `check(...)`."))] if self.state else []
         return Card(self.outcome, _("Not right"), tuple(parts), self.exercise)
 
 

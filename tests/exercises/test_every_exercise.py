@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 from kmm_sim.exercises import CHAPTERS, Exercise, NotAttempted, Raised, Right, Series, Wrong
+from kmm_sim.labs import Bench
 
 SEEDS = range(20)
 
@@ -249,13 +250,16 @@ def test_the_check_leaves_the_answer_alone(exercise):
 @mistakes
 def test_the_failing_case_can_be_opened_as_a_machine(exercise, mistake):
     result = exercise.check(mistake.answer)
-    if result.build is None:
+    if result.state is None:
         assert result.machine is None
         with pytest.raises(LookupError):
             result.lab()
     else:
         assert result.machine is not result.machine, "each time a machine of one's own"
         assert ".lab()" in repr(result)
+        lab = result.lab()
+        assert isinstance(lab, Bench)
+        lab.close()
 
 
 @series
