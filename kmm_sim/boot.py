@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import index
 from typing import Any
 
@@ -15,10 +15,12 @@ from kmm_sim.mm.mmzone import (
     PAGEBLOCK_ORDER,
     Migrate,
     Node,
+    PerCpuPages,
     Zone,
     ZoneType,
 )
 from kmm_sim.mm.page import PAGE_SHIFT
+from kmm_sim.mm.pcp import zone_set_pageset_high_and_batch
 from kmm_sim.mm.vmstat import calculate_normal_threshold
 from kmm_sim.mm.watermark import (
     calculate_min_free_kbytes,
@@ -34,7 +36,7 @@ UNITS = {"B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
 MIGRATE_LETTERS = {"U": 0, "M": 1, "E": 2, "H": 3, "I": 4}
 
 
-def boot_bench(pages: int) -> Node:
+def boot_bench(pages: int, cpus: int = 1, pcp: bool = False) -> Node:
     """Return a node of a few pages with nothing held back, to watch single blocks in.
 
     One zone, Normal, from pfn 0, with watermarks of 0.  Migratetypes are off, as Linux itself
@@ -47,10 +49,11 @@ def boot_bench(pages: int) -> Node:
         raise ValueError(f"a bench has 1 to {1 << 20} pages, not {pages}; use memory= for more")
     zone = Zone(0, ZoneType.NORMAL, 0, pages, pages, pageblock_default=Migrate.UNMOVABLE)
     memblock_free_all(zone)
+    _setup_cpus((zone,), cpus, pcp)
     return Node((zone,), group_by_mobility=False)
 
 
-def boot_pc(memory: int | str) -> Node:
+def boot_pc(memory: int | str, cpus: int = 1, pcp: bool = True) -> Node:
     """Return the node of a PC with ``memory`` bytes, its zones and marks as x86-64 has them.
 
     Linux: free_area_init(), mm/mm_init.c
@@ -69,18 +72,21 @@ def boot_pc(memory: int | str) -> Node:
         start = limit
     for zone in zones:
         zone.pageblock_default = Migrate.MOVABLE if grouped else Migrate.UNMOVABLE
-        zone.stat_threshold = calculate_normal_threshold(zone.managed_pages, cpus=1)
+        zone.stat_threshold = calculate_normal_threshold(zone.managed_pages, cpus)
         memblock_free_all(zone)
     setup_per_zone_wmarks(zones, calculate_min_free_kbytes(zones))
     setup_per_zone_lowmem_reserve(zones)
+    _setup_cpus(zones, cpus, pcp)
     return Node(tuple(zones), group_by_mobility=grouped)
 
 
 def boot_dump(dump: Mapping[str, Any]) -> Node:
     """Return a node in the state that a recorded dump of a real kernel describes.
 
-    Raises KeyError if a field is missing.
+    Raises KeyError if a field is missing, ValueError if there is no zone.
     """
+    if not dump["zones"]:
+        raise ValueError("the dump has no zone")
     records = sorted(dump["zones"], key=lambda record: record["idx"])
     return Node(tuple(_zone_from_dump(at, record) for at, record in enumerate(records)))
 
@@ -97,11 +103,17 @@ def _zone_from_dump(position: int, record: Mapping[str, Any]) -> Zone:
         watermark_boost=record["boost"],
         lowmem_reserve=list(record["lowmem"]),
         vm_stat_free=record["free_global"],
-        vm_stat_diff=record["free_diff"],
+        vm_stat_diff=list(record.get("free_diffs") or [record["free_diff"]]),
+        flags=record["zflags"],
         stat_threshold=record["stat_thr"],
         nr_reserved_highatomic=record["hi_res"],
         nr_free_highatomic=record["hi_free"],
     )
+    for start, nr_pages in record.get("lru", ()):
+        zone.lru.update(range(start, start + nr_pages))
+    for cpu in range(len(zone.vm_stat_diff)):
+        zone.per_cpu_pageset.append(_pcp_from_dump(record.get(f"pcp{cpu}") or record["pcp"]))
+    zone.run_on(0)
     first = zone.start_pfn >> PAGEBLOCK_ORDER
     for number, letter in enumerate(record["blocks"], first):
         if letter in MIGRATE_LETTERS and letter != "M":
@@ -110,6 +122,28 @@ def _zone_from_dump(position: int, record: Mapping[str, Any]) -> Zone:
         for pfn in pfns:
             add_to_free_list(zone, pfn, order, migratetype, tail=True)
     return zone
+
+
+def _pcp_from_dump(record: Mapping[str, Any]) -> PerCpuPages:
+    pcp = PerCpuPages(**{name: value for name, value in record.items() if name != "lists"})
+    for pindex, pfns in record["lists"].items():
+        pcp.lists[int(pindex)].extend(pfns)
+    return pcp
+
+
+def _setup_cpus(zones: Sequence[Zone], cpus: int, pcp: bool) -> None:
+    """Give each zone a counter for each CPU and, with ``pcp``, page lists.
+
+    Linux: setup_zone_pageset(), mm/page_alloc.c
+    """
+    if not 1 <= index(cpus) <= 64:
+        raise ValueError(f"a machine has 1 to 64 CPUs, not {cpus}")
+    for zone in zones:
+        zone.vm_stat_diff = [0] * cpus
+        if pcp:
+            zone.per_cpu_pageset = [PerCpuPages() for _ in range(cpus)]
+            zone_set_pageset_high_and_batch(zone)
+        zone.run_on(0)
 
 
 def parse_size(size: int | str) -> int:

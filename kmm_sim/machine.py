@@ -22,6 +22,7 @@ from kmm_sim.mm import page_alloc
 from kmm_sim.mm.gfp import GFP_BITS_MASK, GFP_ZONE_BAD, ZERO, Gfp, gfp_names
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Node, Zone
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE, Page, page_address, pfn_to_virt, virt_to_pfn
+from kmm_sim.mm.pcp import drain_pages_zone
 from kmm_sim.trace import Trace
 
 __all__ = ["Machine"]
@@ -30,11 +31,12 @@ MOVABLE_MASK = int(Gfp.MOVABLE | Gfp.RECLAIMABLE)
 
 
 class Machine:
-    """One simulated computer with one CPU and one bank of memory.
+    """One simulated computer with one bank of memory.
 
     Give it either ``pages`` (a bench of that many pages: a single zone Normal from pfn 0, no
-    watermarks) or ``memory`` (a PC with that many bytes, or text such as ``"8 GiB"``).  With
-    ``trace=False`` it runs faster and tells nothing.
+    watermarks) or ``memory`` (a PC with that many bytes, or text such as ``"8 GiB"``).  A PC
+    keeps page lists for each of its ``cpus``, a bench does not, unless ``pcp`` says otherwise.
+    With ``trace=False`` it runs faster and tells nothing.
 
     Raises ValueError or TypeError for a size that no machine has.
     """
@@ -44,14 +46,16 @@ class Machine:
         *,
         pages: int | None = None,
         memory: int | str | None = None,
+        cpus: int = 1,
+        pcp: bool | None = None,
         trace: bool = True,
     ) -> None:
         if (pages is None) == (memory is None):
             raise TypeError("Machine() takes either pages=64 or memory='8 GiB', one of the two")
         if pages is not None:
-            self._power_on(boot_bench(pages), trace)
+            self._power_on(boot_bench(pages, cpus, pcp=bool(pcp)), trace)
         elif memory is not None:
-            self._power_on(boot_pc(memory), trace)
+            self._power_on(boot_pc(memory, cpus, pcp=pcp is not False), trace)
 
     @classmethod
     def from_dump(cls, dump: Mapping[str, Any], *, trace: bool = True) -> Machine:
@@ -83,6 +87,23 @@ class Machine:
         self.node.trace = self.trace if on else None
         for zone in self.node.zones:
             zone.trace = self.node.trace
+
+    @property
+    def cpus(self) -> int:
+        """The number of CPUs."""
+        return len(self.zones[0].vm_stat_diff)
+
+    @property
+    def cpu(self) -> int:
+        """The CPU that makes the calls, from 0; set it to let another one run."""
+        return self.zones[0].cpu
+
+    @cpu.setter
+    def cpu(self, cpu: int) -> None:
+        if not 0 <= index(cpu) < self.cpus:
+            raise ValueError(f"this machine has the CPUs 0 to {self.cpus - 1}, not {cpu}")
+        for zone in self.zones:
+            zone.run_on(cpu)
 
     @property
     def zones(self) -> tuple[Zone, ...]:
@@ -139,6 +160,15 @@ class Machine:
         page = page_alloc.alloc_pages_exact(self.node, _exact_size(size), _gfp(gfp))
         return page_address(page) if page is not None else 0
 
+    def alloc_pages_bulk(self, gfp: int, nr_pages: int) -> list[Page]:
+        """Return up to ``nr_pages`` single pages, not contiguous; at least one if there is one.
+
+        Linux: alloc_pages_bulk_array(), include/linux/gfp.h
+        """
+        if index(nr_pages) < 1:
+            raise ValueError(f"{nr_pages} pages is out of range: ask for 1 or more")
+        return page_alloc.alloc_pages_bulk(self.node, _gfp(gfp), nr_pages)
+
     # Giving them back
 
     def free_pages(self, page: Page, order: int) -> None:
@@ -174,6 +204,20 @@ class Machine:
         Linux: free_pages_exact(), mm/page_alloc.c
         """
         page_alloc.free_pages_exact(self.node, self.virt_to_page(addr), _exact_size(size))
+
+    def drain_local_pages(self) -> None:
+        """Give all pages on this CPU's lists back to the buddy system.
+
+        Linux: drain_local_pages(), mm/page_alloc.c
+        """
+        for zone in self.zones:
+            drain_pages_zone(zone, zone.cpu)
+
+    def drain_all_pages(self) -> None:
+        """Give all pages on all CPUs' lists back.  Linux: drain_all_pages(), mm/page_alloc.c"""
+        for cpu in range(self.cpus):
+            for zone in self.zones:
+                drain_pages_zone(zone, cpu)
 
     # Pages, addresses, bytes
 

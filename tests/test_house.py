@@ -20,9 +20,11 @@ FLOORS = (
     {"mm.memory", "mm.internal"},
     {"mm.mmzone"},
     {"mm.gfp"},
-    {"mm.events", "mm.vmstat"},
+    {"mm.events"},
+    {"mm.vmstat"},
     {"mm.buddy", "mm.watermark"},
     {"mm.fallback", "mm.memblock"},
+    {"mm.pcp", "mm.highatomic"},
     {"mm.page_alloc"},
     {"mm.slab_common"},
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another

@@ -15,6 +15,7 @@ from kmm_sim.observe import dump, replay, snapshot, validate
 from kmm_sim.recording import RecordingError, Result, check, read
 
 DATA = Path(__file__).parent / "data"
+CORE = DATA / "linux-6.12.117-pages-kernel_masks_core.jsonl.gz"
 PAGES = sorted(DATA.glob("linux-*-pages-*.jsonl.gz"))
 each_recording = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name.partition(".json")[0])
 
@@ -37,27 +38,39 @@ def test_there_are_recordings():
 
 @each_recording
 def test_every_page_frame_event_and_dump_is_the_kernels(path):
-    (result,) = check(path)
-    assert result.exact, result
-    assert requests(result).total >= 50
-    assert all(tally.same == tally.total for tally in result.tallies.values())
-    assert result.tallies["dumps"].total >= 3
+    for result in check(path):
+        assert result.exact or result.interrupts_on, result
+        assert requests(result).total >= 10
+        assert result.tallies["dumps"].total >= 2
 
 
-@each_recording
+def test_the_recordings_here_have_something_of_everything():
+    counted = [what for path in PAGES for result in check(path) for what in result.tallies]
+    assert set(counted) == {"requests", "dumps", "fallbacks", "other events", "counters"}
+    assert len({read(path).kind for path in PAGES}) == 4
+
+
+def test_sections_where_reclaim_could_run_are_apart(capsys):
+    path = DATA / "linux-6.12.117-pages-watermark_dma_o4.jsonl.gz"
+    apart = [result for result in check(path) if result.interrupts_on]
+    assert len(apart) == 2
+    assert all("(interrupts on)" in str(result) for result in apart)
+    assert main(["replay", str(path)]) == 0
+    assert "total of 7: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if read(path).kind == "buddy"], ids=lambda path: path.name)
 def test_the_trace_of_a_replayed_recording_rebuilds_the_machine(path):
     records = read(path).records
-    start = next(record for record in records if isinstance(record, dict) and record["k"] == "dump")
-    machine = Machine.from_dump(start)
-    before, held = snapshot(machine), []
+    machine = Machine.from_dump(next(record for record in records if isinstance(record, dict)))
+    before = snapshot(machine)
     for record in records:
         if isinstance(record, list) and record[0] == "A":
-            page = machine.alloc_pages(record[1], record[2])
-            held += [page] if page else []
+            machine.alloc_pages(record[1], record[2])
         elif isinstance(record, list) and record[0] == "F":
-            machine.free_pages(machine.node.pfn_to_page(record[1]), record[2])
+            machine.free_pages(machine.node.page(record[1]), record[2])
     validate(machine)
-    assert held
+    assert len(machine.trace) > 1000
     assert replay(before, machine.trace) == snapshot(machine)
 
 
@@ -76,7 +89,7 @@ def test_a_page_frame_that_is_not_the_kernels_is_found(tmp_path):
     def change(record):
         return [*record[:3], 7] if record == ["A", 1051850, 0, 1054422] else record
 
-    path = rewrite(DATA / "linux-6.12.117-pages-kernel_masks_core.jsonl.gz", tmp_path / "x.jsonl.gz", change)
+    path = rewrite(CORE, tmp_path / "x.jsonl.gz", change)
     (result,) = check(path)
     assert 1 <= requests(result).total - requests(result).same < 10
     assert "request 2 (A 0x100cca 0): the kernel gave pfn 7, we gave pfn 1054422" in result.first_difference
@@ -89,7 +102,7 @@ def test_one_block_out_of_order_in_a_dump_is_found(tmp_path):
             longest[2].reverse()
         return record
 
-    (result,) = check(rewrite(PAGES[0], tmp_path / "x.jsonl.gz", change))
+    (result,) = check(rewrite(CORE, tmp_path / "x.jsonl.gz", change))
     assert result.tallies["dumps"].total - result.tallies["dumps"].same == 1
     assert "dump end" in result.first_difference
     assert "free" in result.first_difference
@@ -98,13 +111,13 @@ def test_one_block_out_of_order_in_a_dump_is_found(tmp_path):
 @pytest.mark.parametrize("rule", ["merge to the head always", "merge to the tail always"])
 def test_the_rule_of_head_and_tail_is_needed(rule, monkeypatch):
     monkeypatch.setattr(buddy, "buddy_merge_likely", lambda *_: "tail" in rule)
-    (result,) = check(DATA / "linux-6.12.117-pages-kernel_masks_core.jsonl.gz")
+    (result,) = check(CORE)
     assert not result.exact
     assert requests(result).same < requests(result).total
 
 
 def test_the_command_prints_a_line_for_each_recording_and_a_total(capsys):
-    assert main(["replay", *map(str, PAGES[:2])]) == 0
+    assert main(["replay", str(CORE), str(DATA / "linux-6.12.117-pages-pcp_dma.jsonl.gz")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert all("100.00 %" in line and "first difference: none" in line for line in lines)
@@ -115,7 +128,7 @@ def test_the_command_fails_on_a_difference(tmp_path, capsys):
     def change(record):
         return [*record[:3], -1] if isinstance(record, list) and record[0] == "A" else record
 
-    path = rewrite(PAGES[0], tmp_path / "x.jsonl.gz", change)
+    path = rewrite(CORE, tmp_path / "x.jsonl.gz", change)
     assert main(["replay", str(path)]) == 1
     assert "the kernel gave nothing, we gave pfn" in capsys.readouterr().out
 
@@ -128,6 +141,7 @@ def test_nearly_all_is_not_all():
 
 
 HEADER = {"format": "mmoracle-1", "kind": "buddy"}
+START = f"{json.dumps(HEADER)}\n{json.dumps(dump(Machine(pages=4)))}".encode()
 BAD_FILES = {
     "missing": (None, "No such file"),
     "not gzip": (b"plain text", "is not gzip data"),
@@ -139,7 +153,9 @@ BAD_FILES = {
     "another format": (gzip.compress(b'{"format": "other-1", "kind": "buddy"}'), "other-1"),
     "unknown kind": (gzip.compress(json.dumps(HEADER | {"kind": "coffee"}).encode()), "kind 'coffee'"),
     "call before a dump": (gzip.compress(json.dumps(HEADER).encode() + b'\n["A", 0, 0, 1]'), "before the first dump"),
-    "unknown record": (gzip.compress(json.dumps(HEADER).encode() + b'\n{"k": "dump", "zones": []}\n["Z"]'), "unknown"),
+    "unknown record": (gzip.compress(START + b'\n["Z"]'), "unknown record"),
+    "no zones": (gzip.compress(json.dumps(HEADER).encode() + b'\n{"k": "dump", "zones": []}'), "no zone"),
+    "slabs": (gzip.compress(START + b'\n{"k": "cache"}'), "slab allocator"),
     "half a dump": (gzip.compress(json.dumps(HEADER).encode() + b'\n{"k": "dump"}'), "zones"),
 }
 
@@ -152,7 +168,7 @@ def test_a_file_that_cannot_be_read_gets_a_sentence(case, tmp_path, capsys):
         path.write_bytes(content)
     with pytest.raises(RecordingError, match=reason):
         check(path)
-    assert main(["replay", str(path), str(PAGES[0])]) == 2
+    assert main(["replay", str(path), str(CORE)]) == 2
     told = capsys.readouterr()
     assert told.err.startswith(f"error: {path} ")
     assert len(told.err.splitlines()) == 1

@@ -11,5 +11,7 @@
     buddy.py       splitting and merging blocks                   mm/page_alloc.c
     watermark.py   how low a zone may run                         mm/page_alloc.c
     fallback.py    taking from another migratetype                mm/page_alloc.c
+    pcp.py         per-CPU page lists                             mm/page_alloc.c
+    highatomic.py  a reserve for urgent requests                  mm/page_alloc.c
     page_alloc.py  asking for pages, giving them back             mm/page_alloc.c
 """

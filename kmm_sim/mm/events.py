@@ -24,7 +24,13 @@ __all__ = [
     "MmPageAlloc",
     "MmPageAllocExtfrag",
     "MmPageFree",
+    "MmPagePcpuDrain",
+    "PcpAdd",
+    "PcpDel",
+    "SetBoost",
+    "SetHighatomic",
     "SetPageblock",
+    "SetZoneFlag",
     "Split",
     "SplitPage",
 ]
@@ -58,7 +64,10 @@ class MmPageFree(Event):
 
 @dataclass(frozen=True, slots=True)
 class MmPageAllocExtfrag(Event):
-    """A request had to be served from another migratetype's block of ``fallback_order``."""
+    """A request had to be served from another migratetype's block of ``fallback_order``.
+
+    ``change_ownership``: the pageblock around it became one of the request's type.
+    """
 
     tracepoint = "mm_page_alloc_extfrag"
     pfn: int
@@ -66,6 +75,7 @@ class MmPageAllocExtfrag(Event):
     fallback_order: int
     alloc_migratetype: int
     fallback_migratetype: int
+    change_ownership: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +153,66 @@ class SplitPage(Event):
     tracepoint = "sim_split_page"
     pfn: int
     order: int
+
+
+@dataclass(frozen=True, slots=True)
+class PcpAdd(Event):
+    """The block in hand went on a CPU's own list: at its tail if it was fetched, else its head."""
+
+    tracepoint = "sim_pcp_add"
+    zone: int
+    cpu: int
+    pfn: int
+    order: int
+    migratetype: int
+    tail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PcpDel(Event):
+    """A block left a CPU's own list; it is in hand now."""
+
+    tracepoint = "sim_pcp_del"
+    zone: int
+    cpu: int
+    pfn: int
+    order: int
+    migratetype: int
+
+
+@dataclass(frozen=True, slots=True)
+class MmPagePcpuDrain(Event):
+    """A block went from a CPU's own list back to the buddy system."""
+
+    tracepoint = "mm_page_pcpu_drain"
+    pfn: int
+    order: int
+    migratetype: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetZoneFlag(Event):
+    """A note about a zone (a bit of ``ZoneFlag``) was made or struck out."""
+
+    tracepoint = "sim_set_zone_flag"
+    zone: int
+    flag: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetBoost(Event):
+    """The zone's marks are raised by ``boost`` pages now."""
+
+    tracepoint = "sim_set_boost"
+    zone: int
+    boost: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetHighatomic(Event):
+    """So many pages of a zone are reserved for urgent high-order requests now."""
+
+    tracepoint = "sim_set_highatomic"
+    zone: int
+    nr_pages: int

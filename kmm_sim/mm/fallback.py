@@ -7,7 +7,7 @@ runs out it *claims* a whole pageblock of another, the largest block first; if t
 convert too little, it *steals* the smallest block and leaves the rest alone.
 
 Linux: mm/page_alloc.c
-Simplified: no kdump kernel, no movable pages that are not free (their number counts as 0).
+Simplified: no kdump kernel.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from kmm_sim.mm.buddy import (
     page_del_and_expand,
     rmqueue_smallest,
 )
-from kmm_sim.mm.events import FreeListDel, FreeListMove, MmPageAllocExtfrag
-from kmm_sim.mm.internal import ALLOC_NOFRAGMENT
+from kmm_sim.mm.events import FreeListDel, FreeListMove, MmPageAllocExtfrag, SetBoost
+from kmm_sim.mm.internal import ALLOC_KSWAPD, ALLOC_NOFRAGMENT
 from kmm_sim.mm.mmzone import (
     MAX_PAGE_ORDER,
     NR_PAGE_ORDERS,
@@ -32,18 +32,20 @@ from kmm_sim.mm.mmzone import (
     Migrate,
     Wmark,
     Zone,
+    ZoneFlag,
 )
-from kmm_sim.mm.vmstat import account_freepages
+from kmm_sim.mm.vmstat import account_freepages, set_zone_flag
 
 __all__ = [
     "FALLBACKS",
     "RmqueueMode",
     "boost_watermark",
     "can_steal_fallback",
+    "count_movable_pages",
     "find_suitable_fallback",
     "move_freepages_block",
-    "rmqueue",
     "rmqueue_claim",
+    "rmqueue_or_fallback",
     "rmqueue_steal",
     "try_to_steal_block",
 ]
@@ -97,7 +99,10 @@ def boost_watermark(zone: Zone) -> bool:
     if not max_boost:
         return False
     max_boost = max(PAGEBLOCK_NR_PAGES, max_boost)
-    zone.watermark_boost = min(zone.watermark_boost + PAGEBLOCK_NR_PAGES, max_boost)
+    boost = min(zone.watermark_boost + PAGEBLOCK_NR_PAGES, max_boost)
+    if zone.trace is not None and boost != zone.watermark_boost:
+        zone.trace.emit(SetBoost(zone.index, boost))
+    zone.watermark_boost = boost
     return True
 
 
@@ -129,6 +134,17 @@ def free_blocks_in_pageblock(zone: Zone, pfn: int) -> list[tuple[int, int]]:
     return blocks
 
 
+def count_movable_pages(zone: Zone, pfn: int) -> int:
+    """Return how many pages of the pageblock around ``pfn`` are in use by a movable owner.
+
+    Linux: prep_move_freepages_block(), mm/page_alloc.c
+    """
+    start = pfn & ~(PAGEBLOCK_NR_PAGES - 1)
+    if not zone.lru:
+        return 0
+    return sum(frame in zone.lru for frame in range(start, start + PAGEBLOCK_NR_PAGES))
+
+
 def move_freepages_block(zone: Zone, pfn: int, old_mt: int, new_mt: int) -> int:
     """Convert a pageblock: its free blocks go to the tails of the new type's lists.
 
@@ -152,7 +168,7 @@ def move_freepages_block(zone: Zone, pfn: int, old_mt: int, new_mt: int) -> int:
 
 
 def try_to_steal_block(
-    zone: Zone, pfn: int, current_order: int, order: int, start_type: int
+    zone: Zone, pfn: int, current_order: int, order: int, start_type: int, alloc_flags: int
 ) -> int | None:
     """Convert the pageblock around a free block and take ``order`` from it, if it is worth it.
 
@@ -173,13 +189,17 @@ def try_to_steal_block(
         nr_added = expand(zone, pfn, order, current_order, start_type)
         account_freepages(zone, nr_added, start_type)
         return pfn
-    boost_watermark(zone)
+    if boost_watermark(zone) and alloc_flags & ALLOC_KSWAPD:
+        set_zone_flag(zone, ZoneFlag.BOOSTED_WATERMARK)
     if not pageblock_in_zone(zone, pfn):
         return None
     free_pages = sum(1 << size for _, size in free_blocks_in_pageblock(zone, pfn))
-    # Whatever is not free in a movable block was allocated by somebody who cannot move.
-    unlike_movable = start_type != Migrate.MOVABLE and block_type == Migrate.MOVABLE
-    alike_pages = PAGEBLOCK_NR_PAGES - free_pages if unlike_movable else 0
+    alike_pages = movable_pages = count_movable_pages(zone, pfn)
+    if start_type != Migrate.MOVABLE:
+        # What in a movable block is neither free nor movable was taken by a kind like ours.
+        alike_pages = 0
+        if block_type == Migrate.MOVABLE:
+            alike_pages = PAGEBLOCK_NR_PAGES - (free_pages + movable_pages)
     if free_pages + alike_pages < PAGEBLOCK_NR_PAGES // 2:
         return None
     move_freepages_block(zone, pfn, block_type, start_type)
@@ -202,7 +222,7 @@ def rmqueue_claim(zone: Zone, order: int, migratetype: int, alloc_flags: int) ->
             break
         head = get_page_from_free_area(zone, current_order, fallback_mt)
         assert head is not None  # find_suitable_fallback() saw it
-        pfn = try_to_steal_block(zone, head, current_order, order, migratetype)
+        pfn = try_to_steal_block(zone, head, current_order, order, migratetype, alloc_flags)
         if pfn is not None:
             _tell_fallback(zone, pfn, order, current_order, migratetype, fallback_mt)
             return pfn
@@ -230,12 +250,13 @@ def _tell_fallback(
     zone: Zone, pfn: int, order: int, current_order: int, migratetype: int, fallback_mt: int
 ) -> None:
     if zone.trace is not None:
+        owned = zone.pageblock_migratetype(pfn) == migratetype
         zone.trace.emit(
-            MmPageAllocExtfrag(pfn, order, current_order, migratetype, int(fallback_mt))
+            MmPageAllocExtfrag(pfn, order, current_order, migratetype, int(fallback_mt), owned)
         )
 
 
-def rmqueue(
+def rmqueue_or_fallback(
     zone: Zone,
     order: int,
     migratetype: int,

@@ -12,35 +12,46 @@ Simplified: no contiguous-memory areas, no device memory.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 from kmm_sim.mm.memory import Memory
 from kmm_sim.mm.page import Page
 from kmm_sim.trace import Trace
 
 __all__ = [
+    "HPAGE_PMD_ORDER",
     "MAX_NR_ZONES",
     "MAX_PAGE_ORDER",
     "MIGRATE_PCPTYPES",
     "MIGRATE_TYPES",
+    "NR_LOWORDER_PCP_LISTS",
     "NR_PAGE_ORDERS",
+    "NR_PCP_LISTS",
     "PAGEBLOCK_NR_PAGES",
     "PAGEBLOCK_ORDER",
+    "PAGE_ALLOC_COSTLY_ORDER",
     "FreeArea",
     "FreeList",
     "Migrate",
     "Node",
+    "PcpFlag",
+    "PerCpuPages",
     "Wmark",
     "Zone",
+    "ZoneFlag",
     "ZoneType",
 ]
 
 MAX_PAGE_ORDER = 10
 NR_PAGE_ORDERS = MAX_PAGE_ORDER + 1
+PAGE_ALLOC_COSTLY_ORDER = 3
+"""Up to this order the kernel tries hard; larger requests it gives up more easily."""
 PAGEBLOCK_ORDER = 9
+HPAGE_PMD_ORDER = 9
+"""The order of a huge page, 2 MiB."""
 PAGEBLOCK_NR_PAGES = 1 << PAGEBLOCK_ORDER
 
 
@@ -70,6 +81,26 @@ class ZoneType(IntEnum):
 
 
 MAX_NR_ZONES = len(ZoneType)
+
+
+NR_LOWORDER_PCP_LISTS = MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1)
+NR_PCP_LISTS = NR_LOWORDER_PCP_LISTS + 2
+"""A CPU's lists: one for each order up to 3 and each ordinary type, and two for huge pages."""
+
+
+class ZoneFlag(IntFlag):
+    """How a zone is doing.  Linux: enum zone_flags, include/linux/mmzone.h"""
+
+    BOOSTED_WATERMARK = 1 << 0
+    RECLAIM_ACTIVE = 1 << 1
+    BELOW_HIGH = 1 << 2
+
+
+class PcpFlag(IntFlag):
+    """Notes about a CPU's lists.  Linux: PCPF_PREV_FREE_HIGH_ORDER, include/linux/mmzone.h"""
+
+    PREV_FREE_HIGH_ORDER = 1 << 0
+    FREE_HIGH_BATCH = 1 << 1
 
 
 class Wmark(IntEnum):
@@ -161,12 +192,34 @@ class FreeArea:
 
 
 @dataclass(slots=True, eq=False)
+class PerCpuPages:
+    """One CPU's free pages of one zone: ``count`` pages in 14 lists, and limits in pages.
+
+    A double-ended queue of pfns stands for each list: pages come and go only at its ends.
+
+    Linux: struct per_cpu_pages, include/linux/mmzone.h
+    """
+
+    count: int = 0
+    high: int = 0
+    high_min: int = 0
+    high_max: int = 0
+    batch: int = 1
+    flags: int = 0
+    alloc_factor: int = 0
+    free_count: int = 0
+    lists: list[deque[int]] = field(default_factory=lambda: [deque() for _ in range(NR_PCP_LISTS)])
+
+
+@dataclass(slots=True, eq=False)
 class Zone:
     """A range of page frames with the same uses, and the state of its free blocks.
 
     ``start_pfn`` and ``spanned_pages`` are in pages, holes included; ``managed_pages`` counts
     what the allocator owns.  ``buddy`` maps the first pfn of a free block to its order, for
     all blocks but the untouched ones (those have the largest order, and are never a buddy).
+    ``pcp`` are the per-CPU lists of the CPU that runs, ``cpu``, or None where there are none;
+    ``lru`` are the page frames whose owner could move or reclaim them.
 
     Linux: struct zone, include/linux/mmzone.h
     """
@@ -188,8 +241,13 @@ class Zone:
     pageblocks: dict[int, int] = field(default_factory=dict)
     pageblock_default: int = Migrate.MOVABLE
     vm_stat_free: int = 0
-    vm_stat_diff: int = 0
+    vm_stat_diff: list[int] = field(default_factory=lambda: [0])
     stat_threshold: int = 0
+    flags: int = 0
+    cpu: int = 0
+    per_cpu_pageset: list[PerCpuPages] = field(default_factory=list)
+    pcp: PerCpuPages | None = None
+    lru: set[int] = field(default_factory=set)
     nr_reserved_highatomic: int = 0
     nr_free_highatomic: int = 0
 
@@ -206,6 +264,11 @@ class Zone:
     def spans_pfn(self, pfn: int) -> bool:
         """Return whether a page frame lies in the zone.  Linux: zone_spans_pfn()"""
         return self.start_pfn <= pfn < self.start_pfn + self.spanned_pages
+
+    def run_on(self, cpu: int) -> None:
+        """Make ``cpu`` the CPU that runs.  Linux: no counterpart; there all of them run"""
+        self.cpu = cpu
+        self.pcp = self.per_cpu_pageset[cpu] if self.per_cpu_pageset else None
 
     def pageblock_migratetype(self, pfn: int) -> int:
         """Return the migratetype of the pageblock around ``pfn``.

@@ -6,16 +6,16 @@ above its watermark serves it from the buddy system.  If none does, the request 
 more against a lower mark; after that the answer is None.
 
 Linux: mm/page_alloc.c
-Simplified: no per-CPU page lists; nothing is reclaimed, so a request that may sleep gets no
-second chance; no compound pages.
+Simplified: nothing is reclaimed, so a request that may sleep gets no second chance; no
+compound pages.
 """
 
 from __future__ import annotations
 
 from kmm_sim.errors import KernelBug
-from kmm_sim.mm.buddy import free_one_page, rmqueue_smallest, split_large_buddy
+from kmm_sim.mm.buddy import free_one_page, rmqueue_smallest
 from kmm_sim.mm.events import MmPageAlloc, MmPageFree, SplitPage
-from kmm_sim.mm.fallback import move_freepages_block, pageblock_in_zone, rmqueue
+from kmm_sim.mm.fallback import rmqueue_or_fallback
 from kmm_sim.mm.gfp import (
     DIRECT_RECLAIM,
     HIGH,
@@ -28,6 +28,7 @@ from kmm_sim.mm.gfp import (
     gfp_names,
     gfp_zone,
 )
+from kmm_sim.mm.highatomic import reserve_highatomic_pageblock
 from kmm_sim.mm.internal import (
     ALLOC_HIGHATOMIC,
     ALLOC_KSWAPD,
@@ -42,19 +43,22 @@ from kmm_sim.mm.internal import (
 )
 from kmm_sim.mm.mmzone import (
     MAX_PAGE_ORDER,
-    PAGEBLOCK_NR_PAGES,
-    PAGEBLOCK_ORDER,
     Migrate,
     Node,
+    Wmark,
     Zone,
+    ZoneFlag,
     ZoneType,
 )
 from kmm_sim.mm.page import PAGE_SIZE, Page, get_order
+from kmm_sim.mm.pcp import free_unref_page, pcp_allowed_order, remove_from_pcplist, rmqueue_pcplist
+from kmm_sim.mm.vmstat import clear_zone_flag, set_zone_flag
 from kmm_sim.mm.watermark import wmark_pages, zone_watermark_fast
 
 __all__ = [
     "alloc_flags_nofragment",
     "alloc_pages",
+    "alloc_pages_bulk",
     "alloc_pages_exact",
     "alloc_pages_slowpath",
     "bad_free",
@@ -64,9 +68,10 @@ __all__ = [
     "gfp_to_alloc_flags",
     "make_alloc_exact",
     "prep_new_page",
-    "reserve_highatomic_pageblock",
+    "rmqueue",
     "rmqueue_buddy",
     "warn_alloc",
+    "zone_has_room",
 ]
 
 
@@ -79,27 +84,43 @@ def rmqueue_buddy(zone: Zone, order: int, alloc_flags: int, migratetype: int) ->
     if alloc_flags & ALLOC_HIGHATOMIC:
         pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
     if pfn is None:
-        pfn, _ = rmqueue(zone, order, migratetype, alloc_flags)
+        pfn, _ = rmqueue_or_fallback(zone, order, migratetype, alloc_flags)
         if pfn is None and alloc_flags & (ALLOC_OOM | ALLOC_NON_BLOCK):
             pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
     return pfn
 
 
-def reserve_highatomic_pageblock(zone: Zone, pfn: int, order: int) -> None:
-    """Keep the pageblock around ``pfn`` for urgent high-order requests, up to 1 % of the zone.
+def rmqueue(zone: Zone, order: int, alloc_flags: int, migratetype: int) -> int | None:
+    """Take a block of ``order`` from a zone: from this CPU's lists, or the buddy system.
 
-    Linux: reserve_highatomic_pageblock(), mm/page_alloc.c
+    Linux: rmqueue(), mm/page_alloc.c
     """
-    one_percent = zone.managed_pages // 100
-    max_managed = -(-one_percent // PAGEBLOCK_NR_PAGES) * PAGEBLOCK_NR_PAGES
-    if one_percent < PAGEBLOCK_NR_PAGES or zone.nr_reserved_highatomic >= max_managed:
-        return
-    migratetype = zone.pageblock_migratetype(pfn)
-    if migratetype >= Migrate.HIGHATOMIC or order >= PAGEBLOCK_ORDER:
-        return
-    if pageblock_in_zone(zone, pfn):
-        move_freepages_block(zone, pfn, migratetype, Migrate.HIGHATOMIC)
-        zone.nr_reserved_highatomic += PAGEBLOCK_NR_PAGES
+    pfn = None
+    if pcp_allowed_order(order):
+        pfn = rmqueue_pcplist(zone, order, migratetype, alloc_flags)
+    if pfn is None:
+        pfn = rmqueue_buddy(zone, order, alloc_flags, migratetype)
+    if alloc_flags & ALLOC_KSWAPD and zone.flags & ZoneFlag.BOOSTED_WATERMARK:
+        clear_zone_flag(zone, ZoneFlag.BOOSTED_WATERMARK)
+    return pfn
+
+
+def zone_has_room(
+    zone: Zone, order: int, alloc_flags: int, highest_zoneidx: int
+) -> bool:
+    """Return whether a zone may serve a request, by its marks; note if it is below high.
+
+    Linux: get_page_from_freelist(), mm/page_alloc.c
+    """
+    if zone.pcp is not None and not zone.flags & ZoneFlag.BELOW_HIGH:
+        mark = wmark_pages(zone, Wmark.HIGH)
+        if zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags):
+            return True
+        set_zone_flag(zone, ZoneFlag.BELOW_HIGH)
+    mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK)
+    if zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags):
+        return True
+    return bool(alloc_flags & ALLOC_NO_WATERMARKS)
 
 
 def get_page_from_freelist(
@@ -112,11 +133,9 @@ def get_page_from_freelist(
     Linux: get_page_from_freelist(), mm/page_alloc.c
     """
     for zone in node.zonelists[highest_zoneidx]:
-        if not alloc_flags & ALLOC_NO_WATERMARKS:
-            mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK)
-            if not zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags):
-                continue
-        pfn = rmqueue_buddy(zone, order, alloc_flags, migratetype)
+        if not zone_has_room(zone, order, alloc_flags, highest_zoneidx):
+            continue
+        pfn = rmqueue(zone, order, alloc_flags, migratetype)
         if pfn is not None:
             if alloc_flags & ALLOC_HIGHATOMIC:
                 reserve_highatomic_pageblock(zone, pfn, order)
@@ -155,16 +174,17 @@ def gfp_to_alloc_flags(gfp: int, order: int) -> int:
 def alloc_pages_slowpath(
     node: Node, gfp: int, order: int, highest_zoneidx: int, migratetype: int
 ) -> int | None:
-    """Try again against the min mark, then, for __GFP_MEMALLOC, against none at all.
+    """Try again against the min mark, and once more; for __GFP_MEMALLOC against none at all.
 
     Linux: __alloc_pages_slowpath(), mm/page_alloc.c
     """
     alloc_flags = gfp_to_alloc_flags(gfp, order)
     pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
-    if pfn is None and gfp & MEMALLOC and not gfp & NOMEMALLOC:
+    if pfn is not None:
+        return pfn
+    if gfp & MEMALLOC and not gfp & NOMEMALLOC:
         alloc_flags = ALLOC_NO_WATERMARKS | (alloc_flags & ALLOC_KSWAPD)
-        pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
-    return pfn
+    return get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
 
 
 def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
@@ -225,7 +245,7 @@ def free_pages(node: Node, page: Page, order: int) -> None:
     page.refcount = 0
     if node.trace is not None:
         node.trace.emit(MmPageFree(page.pfn, order))
-    split_large_buddy(page.zone, page.pfn, order)
+    free_unref_page(page.zone, page.pfn, order)
 
 
 def bad_free(node: Node, page: Page | None, order: int) -> str | None:
@@ -303,3 +323,31 @@ def free_pages_exact(node: Node, page: Page, size: int) -> None:
             raise KernelBug(reason)
     for pfn in range(page.pfn, page.pfn + len(pages)):
         free_pages(node, node.page(pfn), 0)
+
+
+def alloc_pages_bulk(node: Node, gfp: int, nr_pages: int) -> list[Page]:
+    """Return up to ``nr_pages`` single pages, taken in one go from one zone's per-CPU list.
+
+    If no zone can give so many without falling below its low mark, one page is tried for.
+
+    Linux: alloc_pages_bulk_noprof(), mm/page_alloc.c
+    """
+    highest_zoneidx = gfp_zone(gfp)
+    migratetype = gfp_migratetype(gfp) if node.group_by_mobility else Migrate.UNMOVABLE
+    alloc_flags = ALLOC_WMARK_LOW
+    zones = node.zonelists[highest_zoneidx]
+    pages: list[Page] = []
+    for zone in zones if nr_pages > 1 else ():
+        mark = wmark_pages(zone, Wmark.LOW) + nr_pages
+        if zone.pcp is not None and zone_watermark_fast(zone, 0, mark, zones[0].type, alloc_flags):
+            while len(pages) < nr_pages:
+                pfn = remove_from_pcplist(zone, 0, migratetype, alloc_flags, zone.pcp)
+                if pfn is None:
+                    break
+                if node.trace is not None:
+                    node.trace.emit(MmPageAlloc(pfn, 0, int(migratetype), gfp))
+                pages.append(prep_new_page(node, pfn, 0, gfp))
+            break
+    if not pages and (page := alloc_pages(node, gfp, 0)) is not None:
+        pages.append(page)
+    return pages

@@ -6,13 +6,19 @@ when it has grown beyond a threshold.  The watermark tests read the counter alon
 a number that is a few pages old.  It decides who gets the last pages.
 
 Linux: mm/vmstat.c
-Simplified: one CPU.
 """
 
-from kmm_sim.mm.mmzone import Migrate, Zone
+from kmm_sim.mm.events import SetZoneFlag
+from kmm_sim.mm.mmzone import Migrate, Zone, ZoneFlag
 from kmm_sim.mm.page import PAGE_SHIFT
 
-__all__ = ["account_freepages", "calculate_normal_threshold", "mod_zone_page_state"]
+__all__ = [
+    "account_freepages",
+    "calculate_normal_threshold",
+    "clear_zone_flag",
+    "mod_zone_page_state",
+    "set_zone_flag",
+]
 
 
 def mod_zone_page_state(zone: Zone, delta: int) -> None:
@@ -20,11 +26,11 @@ def mod_zone_page_state(zone: Zone, delta: int) -> None:
 
     Linux: __mod_zone_page_state(), mm/vmstat.c
     """
-    diff = zone.vm_stat_diff + delta
+    diff = zone.vm_stat_diff[zone.cpu] + delta
     if diff > zone.stat_threshold or -diff > zone.stat_threshold:
         zone.vm_stat_free += diff
         diff = 0
-    zone.vm_stat_diff = diff
+    zone.vm_stat_diff[zone.cpu] = diff
 
 
 def account_freepages(zone: Zone, nr_pages: int, migratetype: int) -> None:
@@ -46,3 +52,25 @@ def calculate_normal_threshold(managed_pages: int, cpus: int) -> int:
     """
     mem = managed_pages >> (27 - PAGE_SHIFT)  # in units of 128 MiB
     return min(125, 2 * cpus.bit_length() * (1 + mem.bit_length()))
+
+
+def set_zone_flag(zone: Zone, flag: ZoneFlag) -> None:
+    """Note something about a zone, and tell it if it was not noted yet.
+
+    Linux: set_bit(), include/linux/bitops.h
+    """
+    if not zone.flags & flag:
+        zone.flags |= flag
+        if zone.trace is not None:
+            zone.trace.emit(SetZoneFlag(zone.index, int(flag), True))
+
+
+def clear_zone_flag(zone: Zone, flag: ZoneFlag) -> None:
+    """Strike a note about a zone out, and tell it if it stood there.
+
+    Linux: clear_bit(), include/linux/bitops.h
+    """
+    if zone.flags & flag:
+        zone.flags &= ~flag
+        if zone.trace is not None:
+            zone.trace.emit(SetZoneFlag(zone.index, int(flag), False))

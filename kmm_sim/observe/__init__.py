@@ -7,6 +7,7 @@ from kmm_sim.observe.replay import frames, replay
 from kmm_sim.observe.snapshot import (
     Allocation,
     FreeBlocks,
+    PcpBlocks,
     Snapshot,
     ZoneSnapshot,
     snapshot,
@@ -16,6 +17,7 @@ from kmm_sim.observe.validate import validate, validate_zone
 __all__ = [
     "Allocation",
     "FreeBlocks",
+    "PcpBlocks",
     "Snapshot",
     "ZoneSnapshot",
     "buddyinfo",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kmm_sim.machine import Machine
-from kmm_sim.mm.mmzone import MIGRATE_TYPES, NR_PAGE_ORDERS, PAGEBLOCK_NR_PAGES, Zone
+from kmm_sim.mm.mmzone import MIGRATE_TYPES, NR_PAGE_ORDERS, PAGEBLOCK_NR_PAGES, PerCpuPages, Zone
 
 __all__ = ["MIGRATE_LETTERS", "dump"]
 
@@ -34,8 +34,9 @@ def _zone(zone: Zone) -> dict[str, Any]:
         "wm": list(zone.watermark),
         "boost": zone.watermark_boost,
         "lowmem": list(zone.lowmem_reserve),
+        "zflags": int(zone.flags),
         "free_global": zone.vm_stat_free,
-        "free_diff": zone.vm_stat_diff,
+        **_cpus(zone),
         "stat_thr": zone.stat_threshold,
         "hi_res": zone.nr_reserved_highatomic,
         "hi_free": zone.nr_free_highatomic,
@@ -50,4 +51,27 @@ def _zone(zone: Zone) -> dict[str, Any]:
             MIGRATE_LETTERS[zone.pageblock_migratetype(pfn)]
             for pfn in range(first, zone.end_pfn, PAGEBLOCK_NR_PAGES)
         ),
+    }
+
+
+def _cpus(zone: Zone) -> dict[str, Any]:
+    """The part that each CPU has of its own; recordings number it if there is more than one."""
+    pcps = [_pcp(pcp) for pcp in zone.per_cpu_pageset or [PerCpuPages()]]
+    if len(zone.vm_stat_diff) == 1:
+        return {"free_diff": zone.vm_stat_diff[0], "pcp": pcps[0]}
+    numbered = {f"pcp{cpu}": pcp for cpu, pcp in enumerate(pcps)}
+    return {"free_diffs": list(zone.vm_stat_diff), **numbered}
+
+
+def _pcp(pcp: PerCpuPages) -> dict[str, Any]:
+    return {
+        "count": pcp.count,
+        "high": pcp.high,
+        "high_min": pcp.high_min,
+        "high_max": pcp.high_max,
+        "batch": pcp.batch,
+        "flags": int(pcp.flags),
+        "alloc_factor": pcp.alloc_factor,
+        "free_count": pcp.free_count,
+        "lists": {str(pindex): list(pfns) for pindex, pfns in enumerate(pcp.lists) if pfns},
     }

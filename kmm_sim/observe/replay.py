@@ -21,12 +21,18 @@ from kmm_sim.mm.events import (
     MmPageAlloc,
     MmPageAllocExtfrag,
     MmPageFree,
+    MmPagePcpuDrain,
+    PcpAdd,
+    PcpDel,
+    SetBoost,
+    SetHighatomic,
     SetPageblock,
+    SetZoneFlag,
     Split,
     SplitPage,
 )
 from kmm_sim.mm.mmzone import PAGEBLOCK_ORDER
-from kmm_sim.observe.snapshot import Allocation, FreeBlocks, Snapshot, ZoneSnapshot
+from kmm_sim.observe.snapshot import Allocation, FreeBlocks, PcpBlocks, Snapshot, ZoneSnapshot
 from kmm_sim.trace import Event
 
 __all__ = ["frames", "replay"]
@@ -85,7 +91,18 @@ class _State:
                 whole = self.allocated[pfn]
                 for single in range(pfn, pfn + (1 << order)):
                     self.allocated[single] = replace(whole, pfn=single, order=0)
-            case MmPageAllocExtfrag():
+            case PcpAdd(zone, cpu, pfn, order, migratetype, tail):
+                self.zones[zone].pcp_link(cpu, pfn, order, migratetype, tail)
+            case PcpDel(zone, cpu, pfn, order, migratetype):
+                del self.zones[zone].pcp[cpu, order, migratetype][pfn]
+            case SetZoneFlag(zone, flag, on):
+                flags = self.zones[zone].flags
+                self.zones[zone].flags = flags | flag if on else flags & ~flag
+            case SetBoost(zone, boost):
+                self.zones[zone].watermark_boost = boost
+            case SetHighatomic(zone, nr_pages):
+                self.zones[zone].nr_reserved_highatomic = nr_pages
+            case MmPageAllocExtfrag() | MmPagePcpuDrain():
                 pass  # what moved because of it is told by other events
             case _:
                 raise TypeError(f"replay does not know the event {event}")
@@ -101,6 +118,13 @@ class _ZoneState:
     def __init__(self, start: ZoneSnapshot) -> None:
         self.start = start
         self.pageblocks = dict(start.pageblocks)
+        self.watermark_boost = start.watermark_boost
+        self.flags = start.flags
+        self.nr_reserved_highatomic = start.nr_reserved_highatomic
+        self.pcp = {
+            (blocks.cpu, blocks.order, blocks.migratetype): OrderedDict.fromkeys(blocks.pfns)
+            for blocks in start.pcp
+        }
         self.lists = {
             (blocks.order, blocks.migratetype): OrderedDict.fromkeys(blocks.pfns)
             for blocks in start.free
@@ -108,6 +132,11 @@ class _ZoneState:
 
     def link(self, pfn: int, order: int, migratetype: int, tail: bool) -> None:
         blocks = self.lists.setdefault((order, migratetype), OrderedDict())
+        blocks[pfn] = None
+        blocks.move_to_end(pfn, last=tail)
+
+    def pcp_link(self, cpu: int, pfn: int, order: int, migratetype: int, tail: bool) -> None:
+        blocks = self.pcp.setdefault((cpu, order, migratetype), OrderedDict())
         blocks[pfn] = None
         blocks.move_to_end(pfn, last=tail)
 
@@ -125,4 +154,12 @@ class _ZoneState:
                 for (order, migratetype), pfns in sorted(self.lists.items())
                 if pfns
             ),
+            pcp=tuple(
+                PcpBlocks(cpu, order, migratetype, tuple(pfns))
+                for (cpu, order, migratetype), pfns in sorted(self.pcp.items())
+                if pfns
+            ),
+            watermark_boost=self.watermark_boost,
+            flags=self.flags,
+            nr_reserved_highatomic=self.nr_reserved_highatomic,
         )

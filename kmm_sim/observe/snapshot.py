@@ -14,8 +14,9 @@ from types import MappingProxyType
 from kmm_sim.machine import Machine
 from kmm_sim.mm.gfp import gfp_migratetype
 from kmm_sim.mm.mmzone import MIGRATE_TYPES, NR_PAGE_ORDERS, Zone
+from kmm_sim.mm.pcp import pindex_to_migratetype, pindex_to_order
 
-__all__ = ["Allocation", "FreeBlocks", "Snapshot", "ZoneSnapshot", "snapshot"]
+__all__ = ["Allocation", "FreeBlocks", "PcpBlocks", "Snapshot", "ZoneSnapshot", "snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,24 @@ class FreeBlocks:
 
 
 @dataclass(frozen=True, slots=True)
+class PcpBlocks:
+    """One list of one CPU that is not empty: the first pfn of each block, head first.
+
+    Huge pages (order 9) have two lists: migratetype 1, movable, and 0 for all others.
+    """
+
+    cpu: int
+    order: int
+    migratetype: int
+    pfns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ZoneSnapshot:
     """A zone: where it is, its marks in pages, its free lists, its pageblocks.
 
     ``pageblocks`` maps a pageblock's number (pfn >> 9) to its migratetype where that differs
-    from ``pageblock_default``.
+    from ``pageblock_default``.  ``flags`` are bits of ``kmm_sim.mm.mmzone.ZoneFlag``.
     """
 
     index: int
@@ -56,6 +70,15 @@ class ZoneSnapshot:
     pageblock_default: int
     pageblocks: Mapping[int, int]
     free: tuple[FreeBlocks, ...]
+    pcp: tuple[PcpBlocks, ...] = ()
+    watermark_boost: int = 0
+    flags: int = 0
+    nr_reserved_highatomic: int = 0
+
+    @property
+    def nr_pcp_pages(self) -> int:
+        """The number of pages on per-CPU lists, which count as neither free nor allocated."""
+        return sum(len(blocks.pfns) << blocks.order for blocks in self.pcp)
 
     @property
     def nr_free_pages(self) -> int:
@@ -117,4 +140,13 @@ def _zone(zone: Zone) -> ZoneSnapshot:
         pageblock_default=int(zone.pageblock_default),
         pageblocks=MappingProxyType(special),
         free=free,
+        pcp=tuple(
+            PcpBlocks(cpu, pindex_to_order(pindex), pindex_to_migratetype(pindex), tuple(pfns))
+            for cpu, pcp in enumerate(zone.per_cpu_pageset)
+            for pindex, pfns in enumerate(pcp.lists)
+            if pfns
+        ),
+        watermark_boost=zone.watermark_boost,
+        flags=int(zone.flags),
+        nr_reserved_highatomic=zone.nr_reserved_highatomic,
     )

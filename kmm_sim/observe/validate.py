@@ -11,8 +11,10 @@ from kmm_sim.mm.mmzone import (
     MAX_PAGE_ORDER,
     PAGEBLOCK_ORDER,
     Migrate,
+    PerCpuPages,
     Zone,
 )
+from kmm_sim.mm.pcp import pindex_to_order
 
 __all__ = ["validate", "validate_zone"]
 
@@ -20,14 +22,16 @@ __all__ = ["validate", "validate_zone"]
 def validate(machine: Machine) -> None:
     """Check the whole machine; raises AssertionError with a sentence for the first fault.
 
-    Every page is in exactly one place: in a free block or in a block that somebody holds.
+    Every page is in exactly one place: in a free block, on one CPU's list, or in a block that
+    somebody holds.
     """
     for zone in machine.zones:
         validate_zone(zone)
     held = [(p.pfn, p.order) for p in machine.node.mem_map.values() if p.refcount]
     for zone in machine.zones:
         mine = [(pfn, order) for pfn, order in held if zone.spans_pfn(pfn)]
-        _check_overlap(zone, sorted([*_free_blocks(zone), *mine]))
+        stocked = [block for pcp in zone.per_cpu_pageset for block in _pcp_blocks(pcp)]
+        _check_overlap(zone, sorted([*_free_blocks(zone), *stocked, *mine]))
 
 
 def validate_zone(zone: Zone) -> None:
@@ -38,14 +42,20 @@ def validate_zone(zone: Zone) -> None:
                 _check_block(zone, pfn, order, migratetype)
     on_lists = sum(1 << order for _, order in _free_blocks(zone))
     isolated = sum(len(area.free_list[Migrate.ISOLATE]) << o for o, area in enumerate(zone.free_area))
-    counted = zone.vm_stat_free + zone.vm_stat_diff
+    counted = zone.vm_stat_free + sum(zone.vm_stat_diff)
     assert counted == on_lists - isolated, (
         f"zone {zone.name} counts {counted} free pages, its lists hold {on_lists - isolated}"
     )
-    assert abs(zone.vm_stat_diff) <= zone.stat_threshold, (
-        f"zone {zone.name} holds back {zone.vm_stat_diff} pages of its count, "
-        f"more than {zone.stat_threshold}"
-    )
+    for cpu, diff in enumerate(zone.vm_stat_diff):
+        assert abs(diff) <= zone.stat_threshold, (
+            f"CPU {cpu} holds back {diff} pages of the count of zone {zone.name}, "
+            f"more than {zone.stat_threshold}"
+        )
+    for cpu, pcp in enumerate(zone.per_cpu_pageset):
+        listed = sum(1 << order for _, order in _pcp_blocks(pcp))
+        assert pcp.count == listed, (
+            f"CPU {cpu} counts {pcp.count} pages of zone {zone.name} on its lists, they hold {listed}"
+        )
 
 
 def _free_blocks(zone: Zone) -> Iterator[tuple[int, int]]:
@@ -53,6 +63,12 @@ def _free_blocks(zone: Zone) -> Iterator[tuple[int, int]]:
         for free_list in area.free_list:
             for pfn in free_list:
                 yield pfn, order
+
+
+def _pcp_blocks(pcp: PerCpuPages) -> Iterator[tuple[int, int]]:
+    for pindex, pfns in enumerate(pcp.lists):
+        for pfn in pfns:
+            yield pfn, pindex_to_order(pindex)
 
 
 def _check_block(zone: Zone, pfn: int, order: int, migratetype: int) -> None:
