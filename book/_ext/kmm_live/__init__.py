@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The live page: a Sphinx extension that puts Python into the pages of the book.
 
 At build time it makes what the page loads (`assets`), takes the labs' scripts out of the saved widget state and puts

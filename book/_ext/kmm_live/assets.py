@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make everything the live page loads, in a cache folder, and only what changed.
 
     node_modules   what package-lock.json names                      <- package-lock.json

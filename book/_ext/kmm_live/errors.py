@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What can go wrong while the live page is made, said so that one knows what to do."""
 
 from sphinx.errors import SphinxError

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The labs' scripts and styles as files of the site, and room for the labs in the page.
 
 A widget's saved state holds its whole JavaScript and CSS, once for every lab of a page. Here they become files, named
@@ -50,7 +51,7 @@ def view_box(script: str, state: dict) -> str:
     match = re.search(r"<script[^>]*>(.*)</script>", script, re.DOTALL)
     model = state.get(json.loads(match[1])["model_id"], {}) if match else {}
     room = model.get("state", {}).get("_room")
-    style = f' style="--kmm-room-wide: {int(room[0])}px; --kmm-room-narrow: {int(room[1])}px"' if room else ""
+    style = f' style="--kmm-live-room-wide: {int(room[0])}px; --kmm-live-room-narrow: {int(room[1])}px"' if room else ""
     note = "<noscript>This lab is drawn by JavaScript, which is off.</noscript>"
     return f'<div class="kmm-view kmm-view-room"{style}>{script}{note}</div>'
 

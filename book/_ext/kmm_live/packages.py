@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The Python packages of the page, as zip files.
 
 They are taken from the environment that builds the book: the page then runs exactly the versions that made the
@@ -24,7 +25,9 @@ SUFFIXES = {".py", ".json", ".js", ".css", ".txt", ".toml", ".csv", ".gz"}
 # A page has no terminal, and shows no language but Python: most of these packages' bytes are of no use in it.
 LEAVE_OUT = re.compile(r"""
     (^|/)(tests?|testing/(plugin|tests?)|__pycache__)/
-  | ^IPython/(terminal/(?!__init__|pt_inputhooks/__init__)|sphinxext/|external/|lib/(?!__init__|display|pretty|clipboard|guisupport))
+  | ^IPython/(sphinxext|external)/
+  | ^IPython/terminal/(?!__init__|pt_inputhooks/__init__)
+  | ^IPython/lib/(?!__init__|display|pretty|clipboard|guisupport)
   | ^pygments/lexers/(?!__init__|_mapping|python\.|special\.)
   | ^pygments/formatters/(?!__init__|_mapping|html\.|terminal|other\.)
   | ^pygments/styles/(?!__init__|_mapping|default\.|monokai\.|friendly)

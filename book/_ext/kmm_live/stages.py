@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Steps that run again only when what they are made from changed."""
 
 import hashlib

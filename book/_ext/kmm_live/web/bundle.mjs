@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // Bundle the scripts of the live page with esbuild.
 //
 //     node bundle.mjs NODE_MODULES OUT

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // Start Python under Node, import what a page needs, and keep its memory.
 //
 //     node snapshot.mjs NODE_MODULES BOOT OUT PRELOAD ZIP...

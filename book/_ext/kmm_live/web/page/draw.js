@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // Draw the labs from their saved state, with no Python: each is an anywidget, a module with a render function.
 // A page that shows stock ipywidgets at its top level gets the whole widget manager for those.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // When to start Python unasked: once the page is there and quiet, and never on a reader who counts bytes.
 
 export function wantsToSaveData() {

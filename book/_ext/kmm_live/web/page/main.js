@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // The first script of a page with code: draws the labs from their recorded run, then starts Python when there is
 // time, or at once when the reader acts. All that Python needs is in another part, loaded then.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // A widget's model with no kernel behind it: what an anywidget module reads and listens to.
 
 export class RecordedModel {

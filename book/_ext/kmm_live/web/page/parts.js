@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // Load the parts of the live page that are not needed to read it.
 
 /** Where the live page's files are, as an absolute address that ends in a slash. */

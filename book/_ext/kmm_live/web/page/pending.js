@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // What the reader did to a lab while Python was not there yet. It is done when the lab is, in the same order.
 
 export class Pending {

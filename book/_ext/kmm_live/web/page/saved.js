@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // The widget state that was saved when the book was built.
 
 const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';

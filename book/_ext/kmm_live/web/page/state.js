@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // The one word that says what the page can do: <html data-live="recorded | starting | yes | failed">.
 
 const root = document.documentElement;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // The one quiet line that says what the page is doing: at the foot of the window, in the article's column.
 
 const TEXT = {

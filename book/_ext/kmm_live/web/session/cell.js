@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // A code cell that runs: its editor, its buttons, its output, and the labs in it.
 
 import { benches } from "../page/pending.js";

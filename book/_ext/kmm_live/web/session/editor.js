@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // A code editor for one cell. Its colours are classes, so that the page's style sheet decides them, light and dark.
 
 import { EditorView, keymap } from "@codemirror/view";
@@ -26,7 +27,7 @@ export function makeEditor({ doc, label, onRun, onChange }) {
       ],
     }),
   });
-  view.dom.classList.add("kmm-editor");
+  view.dom.classList.add("kmm-cell-editor");
   return {
     element: view.dom,
     get text() { return view.state.doc.toString(); },

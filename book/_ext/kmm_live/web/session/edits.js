@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // A reader's changes to a cell, kept in the browser until they are reset. They belong to a page, a cell and the text
 // that the book has there: if the book changes that text, the old changes are left aside.
 

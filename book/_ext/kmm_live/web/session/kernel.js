@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // The page's end of Python in a worker. To restart it is to end the worker and take another: that survives an endless
 // loop, and needs no shared memory (so no special headers from the web host).
 

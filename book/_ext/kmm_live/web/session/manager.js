@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // Jupyter widgets in the page: the stock manager, with comms that talk to our worker.
 
 import { HTMLManager } from "@jupyter-widgets/html-manager/lib/htmlmanager";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // A result in the richest form the page can show.
 
 import { marked } from "marked";
@@ -6,7 +7,7 @@ import { block } from "./output.js";
 const WIDGET = "application/vnd.jupyter.widget-view+json";
 const RENDERERS = [
   [WIDGET, showWidget],
-  ["text/html", (text, place) => (place.innerHTML = `<div class="text_html">${text}</div>`)],
+  ["text/html", (text, place) => (place.innerHTML = `<div class="output text_html">${text}</div>`)],
   ["image/svg+xml", (text, place) => (place.innerHTML = text)],
   ["image/png", (data, place) => place.append(picture("image/png", data))],
   ["image/jpeg", (data, place) => place.append(picture("image/jpeg", data))],

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // The scripts and styles of labs stand as files beside the page, named by the hash of their text. Python sends the
 // text: if the site has that very text as a file, its address is used instead.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // The output of a cell. What was there stays until its successor is ready, so that nothing on the page jumps.
 
 import { ansiToNodes } from "./ansi.js";
@@ -18,7 +19,7 @@ export class Output {
   begin(manager) {
     this.settle();
     const box = this.#box();
-    this.newest = Object.assign(document.createElement("div"), { className: "kmm-output kmm-coming" });
+    this.newest = Object.assign(document.createElement("div"), { className: "kmm-cell-output kmm-cell-coming" });
     box.append(this.newest);
     const content = (this.content = new Content(this.newest, manager));
     this.#patience = setTimeout(() => this.newest.hasChildNodes() && this.#swap(), PATIENCE);
@@ -66,10 +67,10 @@ export class Output {
   /** Show the new output and take away the old; the room stays until the cell is done. */
   #swap() {
     clearTimeout(this.#patience);
-    if (!this.newest.classList.contains("kmm-coming")) return;
+    if (!this.newest.classList.contains("kmm-cell-coming")) return;
     this.box.style.minHeight = `${this.box.offsetHeight}px`;
     for (const child of [...this.box.children]) if (child !== this.newest) child.remove();
-    this.newest.classList.remove("kmm-coming");
+    this.newest.classList.remove("kmm-cell-coming");
   }
 }
 
@@ -128,14 +129,14 @@ class Content {
   }
 
   #cut() {
-    if (this.box.lastElementChild?.classList.contains("kmm-cut")) return;
-    const note = Object.assign(document.createElement("p"), { className: "kmm-cut", textContent: "The rest is left out: this cell writes too much." });
+    if (this.box.lastElementChild?.classList.contains("kmm-cell-cut")) return;
+    const note = Object.assign(document.createElement("p"), { className: "kmm-cell-cut", textContent: "The rest is left out: this cell writes too much." });
     this.box.append(note);
   }
 
   #show({ data, transient }) {
     const place = document.createElement("div");
-    place.className = "kmm-shown";
+    place.className = "kmm-cell-shown";
     if (transient?.display_id) place.dataset.display = transient.display_id;
     this.box.append(place);
     this.#render(data, place);
@@ -143,7 +144,7 @@ class Content {
 
   /** update_display() reaches every place with that id, in whatever cell. */
   #update({ data, transient }) {
-    const places = document.querySelectorAll(`.kmm-shown[data-display="${CSS.escape(transient?.display_id ?? "")}"]`);
+    const places = document.querySelectorAll(`.kmm-cell-shown[data-display="${CSS.escape(transient?.display_id ?? "")}"]`);
     for (const place of places) this.#render(data, place);
   }
 
@@ -158,7 +159,7 @@ export function block(text, kind) {
   const box = document.createElement("div");
   box.className = `output ${kind} highlight-myst-ansi notranslate`;
   const pre = document.createElement("pre");
-  pre.append(...ansiToNodes(text));
+  pre.append(...ansiToNodes(text.replace(/\n+$/, ""))); // as the book does with its own
   const frame = Object.assign(document.createElement("div"), { className: "highlight" });
   frame.append(pre);
   box.append(frame);

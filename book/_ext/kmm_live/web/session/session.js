@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // A page with Python: starts the kernel, runs the cells in order, and brings everything back after a restart.
 
 import { Cell } from "./cell.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // Small waits.
 
 export const nextFrame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // Draw stock ipywidgets from the state saved at build time, with no Python.
 
 import { PageManager } from "./manager.js";

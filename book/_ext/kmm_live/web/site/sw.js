@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // The site's service worker: a page that has been live once is live again without a download.
 //
 // Files of the live page have a hash in their name and never change: from the cache, if they are there.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Start the kernel of the page.
 
 Run in the reader's browser, or once at build time, when the memory it leaves behind is kept and shipped.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // Fetch what Python needs, side by side, and say how much of it has come.
 
 export class Downloads {

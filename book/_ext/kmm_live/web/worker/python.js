@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // Two ways to a running kernel: from the memory kept at build time, which is fast but a large file; or by importing
 // everything, which takes seconds but fewer bytes. The connection decides.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // What Python prints, in portions: a loop that prints must not bury the page in messages.
 
 const AT_ONCE = 100; // writes of a cell that go out as they come

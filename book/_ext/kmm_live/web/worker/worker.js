@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // Python, in a worker of its own: JupyterLite's kernel (a real IPython shell, real comms) on Pyodide.
 //
 // In:  { op: "start" | "execute" | "comm", id, ... }, handled one after the other.
