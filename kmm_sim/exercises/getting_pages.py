@@ -347,8 +347,9 @@ def _free_lists_exercise(seed: int, level: int, calls: tuple[Call, ...], right: 
         template="puzzle.check({0: ..., 1: ..., 2: ..., 3: ..., 4: ...})",
         judge=lambda answer, _rng: judge_free_lists(asked, answer),
         hints=_free_lists_hints(calls, right),
-        code="\n".join(f"{call!s:<42}# {written(lists)}" for call, lists in zip(calls, right[1:], strict=True)),
-        why=_("The last comment is the answer. A split puts the upper half at the head of the list one order down; a "
+        code="\n".join([*(f"{call}\n    # {written(lists)}" for call, lists in zip(calls, right[1:], strict=True)),
+                        "", f"puzzle.check({written(right[-1])})"]),
+        why=_("A split puts the upper half at the head of the list one order down; a "
               "freed block first takes its buddy off the list, for as long as there is one, and is put back once."),
         right_answers=(
             right[-1],
