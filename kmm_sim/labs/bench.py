@@ -37,14 +37,14 @@ def _bundle() -> str:
     return re.sub(r"^import .*\n|^export (?!default)", "", "".join(map(_source, MODULES)), flags=re.MULTILINE)
 
 
-class Bench(anywidget.AnyWidget):  # type: ignore[misc]
+class Bench(anywidget.AnyWidget):
     """A lab on the screen: ``run`` is what it shows, and what the reader's actions go to."""
 
     _esm = _bundle()
     _css = _source("bench.css")
     phrases = traitlets.Dict().tag(sync=True)
     scene = traitlets.Dict().tag(sync=True)
-    frames = traitlets.List().tag(sync=True)
+    frames: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(self, run: Run) -> None:
         super().__init__(phrases=dict(PHRASES), scene=run.start, frames=list(run.frames))

@@ -39,7 +39,14 @@ from kmm_sim.mm.events import (
     MmPageAlloc,
     MmPageAllocExtfrag,
     MmPageFree,
+    MmPagePcpuDrain,
+    PcpAdd,
+    PcpDel,
+    SetBoost,
+    SetHighatomic,
     SetPageblock,
+    SetWatermarks,
+    SetZoneFlag,
     Split,
     SplitPage,
 )
@@ -193,10 +200,11 @@ def _memory(zone: ZoneSnapshot, state: Snapshot, name: str) -> dict[str, Node]:
     for pfn, held in state.allocated.items():
         if zone.start_pfn <= pfn < end:
             blocks[pfn] = Block(held.order, "used", LETTERS[gfp_migratetype(held.gfp)])
+    blocks |= {pfn: Block(pcp.order, "cpu") for pcp in zone.pcp for pfn in pcp.pfns}
     _add_blocks_in_hand(blocks, zone.start_pfn, end)
     title: Text = ("memory.zone", zone.name) if name else ("memory",)
     cells = Cells(title, ("memory.note", zone.managed_pages), zone.start_pfn, end - zone.start_pfn, _columns(zone))
-    return {f"m{name}": cells} | {f"m{name}:{pfn}": blocks[pfn] for pfn in sorted(blocks)}
+    return {f"m{name}": cells, **{f"m{name}:{pfn}": blocks[pfn] for pfn in sorted(blocks)}}
 
 
 def _columns(zone: ZoneSnapshot) -> int:
@@ -231,6 +239,11 @@ def _free_lists(zone: ZoneSnapshot, name: str) -> dict[str, Node]:
         )
         for (order, migratetype), key in keys.items()
     }
+    for pcp in zone.pcp:
+        letter = LETTERS[pcp.migratetype]
+        lists[f"f{name}:cpu{pcp.cpu}.{pcp.order}{letter}"] = EntryList(
+            ("pcp", pcp.cpu, pcp.order, letter), NOTES[pcp.order], tuple(f"m{name}:{pfn}" for pfn in pcp.pfns)
+        )
     title: Text = ("lists.zone", zone.name) if name else ("lists",)
     counts = (Count(tuple(key for (o, _), key in keys.items() if o == order)) for order in range(NR_PAGE_ORDERS))
     line = Line(("buddyinfo.title",), ("buddyinfo", zone.node, zone.name, *counts))
@@ -262,6 +275,20 @@ def _tell(event: Event) -> tuple[Any, ...]:
             return "pageblock", zone, pfn, migratetype
         case SplitPage(pfn, order):
             return "split_page", pfn, order
-        case MmPageAllocExtfrag(pfn, order, fallback_order, migratetype, fallback):
-            return "extfrag", pfn, order, fallback_order, migratetype, fallback
+        case MmPageAllocExtfrag(pfn, order, fallback_order, migratetype, fallback, change):
+            return "extfrag", pfn, order, fallback_order, migratetype, fallback, change
+        case PcpAdd(zone, cpu, pfn, order, migratetype, tail):
+            return "pcp_add", zone, cpu, pfn, order, migratetype, tail
+        case PcpDel(zone, cpu, pfn, order, migratetype):
+            return "pcp_del", zone, cpu, pfn, order, migratetype
+        case MmPagePcpuDrain(pfn, order, migratetype):
+            return "drain", pfn, order, migratetype
+        case SetZoneFlag(zone, flag, on):
+            return "zone_flag", zone, flag, on
+        case SetBoost(zone, boost):
+            return "boost", zone, boost
+        case SetWatermarks(zone, watermark, boost, lowmem_reserve):
+            return "watermarks", zone, str(watermark), boost, str(lowmem_reserve)
+        case SetHighatomic(zone, nr_pages):
+            return "highatomic", zone, nr_pages
     raise TypeError(f"the buddy lab does not know the event {event}")

@@ -9,7 +9,7 @@ because a machine has no chance in it.  What came later is gone, as after any un
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from kmm_sim.labs.scene import Scene, Text, as_json, diff, encode

@@ -78,7 +78,9 @@ class BenchView {
       make("div", { class: "kmm-head" }, make("span", { class: "kmm-name" }, this.say(["log"]))), this.timeline.log);
     return make("figure", { class: "kmm-figure", role: "group", "aria-label": title },
       make("div", { class: "kmm-title" }, title),
-      make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element), this.notice),
+      make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element),
+        make("div", { class: "kmm-after" }, this.notice,
+          make("div", { class: "kmm-buttons" }, this.timeline.undo, this.timeline.reset))),
       make("div", { class: "kmm-stage" }, ...shown),
       this.timeline.element,
       make("div", { class: "kmm-foot" }, trace, ...lines.map((line) => line.element)),

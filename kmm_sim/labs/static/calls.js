@@ -81,7 +81,7 @@ export class CallForm {
       if (!part.follows) continue;
       const picked = this.gaps.get(part.follows).input.value;
       this.followed = picked;
-      if (this.bench.nodes.has(picked)) input.value = this.bench.nodes.get(picked).order;
+      if (picked && this.bench.nodes.has(picked)) input.value = this.bench.nodes.get(picked).order;
     }
     this.annotate();
   }

@@ -45,8 +45,7 @@ export class Timeline {
     this.element = make("section", { class: "kmm-timeline" },
       make("div", { class: "kmm-bar" },
         make("div", { class: "kmm-buttons" }, this.first, this.back, this.play, this.forth, this.last),
-        make("div", { class: "kmm-scrub" }, this.ticks, this.range), this.count, this.speed,
-        make("div", { class: "kmm-buttons" }, this.undo, this.reset)),
+        make("div", { class: "kmm-scrub" }, this.ticks, this.range), this.count, this.speed),
       make("p", { class: "kmm-says" }, this.call, this.sentence));
   }
 
