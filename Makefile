@@ -30,7 +30,7 @@ $(SITE)/.complete: $(VENV)/.book $(SOURCES)
 	@echo "Built: $(SITE)/index.html"
 
 test: $(VENV)/.test $(VENV)/.browser  ## run all tests, in a real browser too (ARGS="-k buddy -x" for pytest)
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.test  ## check style, spelling and types
 	$(PY) -m ruff check .
@@ -39,6 +39,9 @@ lint: $(VENV)/.test  ## check style, spelling and types
 
 lock: $(VENV)/.test  ## pin anew what requirements*.txt need in turn
 	tools/lock_requirements.sh $(VENV)/bin/uv
+
+picture: html $(VENV)/.browser  ## take the picture of a lab that the README shows
+	$(PY) tools/take_picture.py $(SITE) book/figures/readme-buddy.png
 
 clean:  ## remove what was built
 	rm -rf _build .pytest_cache .hypothesis .ruff_cache .mypy_cache

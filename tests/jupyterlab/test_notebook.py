@@ -7,6 +7,7 @@ import jupytext
 import pytest
 from playwright.sync_api import expect
 
+pytestmark = pytest.mark.xdist_group("jupyterlab")  # one JupyterLab for all of them
 CHAPTER = "getting-pages"
 RUN_TO_THE_END = """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].map(cell =>
   cell.querySelector('.jp-InputPrompt').textContent)"""
