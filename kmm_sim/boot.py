@@ -16,6 +16,7 @@ from kmm_sim.mm.mmzone import (
     Migrate,
     Node,
     PerCpuPages,
+    Sysctl,
     Zone,
     ZoneType,
 )
@@ -74,10 +75,11 @@ def boot_pc(memory: int | str, cpus: int = 1, pcp: bool = True) -> Node:
         zone.pageblock_default = Migrate.MOVABLE if grouped else Migrate.UNMOVABLE
         zone.stat_threshold = calculate_normal_threshold(zone.managed_pages, cpus)
         memblock_free_all(zone)
-    setup_per_zone_wmarks(zones, calculate_min_free_kbytes(zones))
+    sysctl = Sysctl(min_free_kbytes=calculate_min_free_kbytes(zones))
+    setup_per_zone_wmarks(zones, sysctl.min_free_kbytes)
     setup_per_zone_lowmem_reserve(zones)
     _setup_cpus(zones, cpus, pcp)
-    return Node(tuple(zones), group_by_mobility=grouped)
+    return Node(tuple(zones), group_by_mobility=grouped, sysctl=sysctl)
 
 
 def boot_dump(dump: Mapping[str, Any]) -> Node:

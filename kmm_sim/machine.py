@@ -23,6 +23,7 @@ from kmm_sim.mm.gfp import GFP_BITS_MASK, GFP_ZONE_BAD, ZERO, Gfp, gfp_names
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Node, Zone
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE, Page, page_address, pfn_to_virt, virt_to_pfn
 from kmm_sim.mm.pcp import drain_pages_zone
+from kmm_sim.mm.sysctl import sysctl_read, sysctl_write
 from kmm_sim.trace import Trace
 
 __all__ = ["Machine"]
@@ -104,6 +105,17 @@ class Machine:
             raise ValueError(f"this machine has the CPUs 0 to {self.cpus - 1}, not {cpu}")
         for zone in self.zones:
             zone.run_on(cpu)
+
+    def sysctl(self, name: str, value: int | tuple[int, ...] | None = None) -> int | tuple[int, ...]:
+        """Return a knob such as ``"vm.min_free_kbytes"``; with a value, set it first.
+
+        Raises ValueError for an unknown name or a value out of range.
+
+        Linux: page_alloc_sysctl_table, mm/page_alloc.c
+        """
+        if value is not None:
+            sysctl_write(self.node, name, value)
+        return sysctl_read(self.node, name)
 
     @property
     def zones(self) -> tuple[Zone, ...]:

@@ -25,6 +25,7 @@ FLOORS = (
     {"mm.buddy", "mm.watermark"},
     {"mm.fallback", "mm.memblock"},
     {"mm.pcp", "mm.highatomic"},
+    {"mm.sysctl"},
     {"mm.page_alloc"},
     {"mm.slab_common"},
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another
@@ -33,6 +34,7 @@ FLOORS = (
     {"machine"},
     {""},  # kmm_sim itself
     {"observe", "observe.*", "workload"},
+    {"recording.*"},
     {"recording"},
     {"plots", "plots.*"},
     {"labs", "labs.*"},
@@ -40,7 +42,7 @@ FLOORS = (
     {"__main__"},
 )
 STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "machine", "", "observe", "observe.*", "workload",
-                         "recording", "__main__")
+                         "recording", "recording.*", "__main__")
 
 
 def module_name(path: Path) -> str:

@@ -32,6 +32,25 @@ def rewrite(source, target, change):
     return target
 
 
+OTHERS = [*DATA.glob("linux-*-zones-*.json.gz"), DATA / "linux-6.12.117-gfp.jsonl.gz"]
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.name.partition(".json")[0])
+def test_every_mark_limit_mask_and_constant_is_the_kernels(path):
+    (result,) = check(path)
+    assert result.exact, result
+    assert sum(tally.total for tally in result.tallies.values()) > 30
+
+
+def test_a_watermark_that_is_not_the_kernels_is_found(tmp_path):
+    state = json.loads(gzip.decompress((DATA / "linux-6.12.117-zones-3zone.json.gz").read_bytes()))
+    state["states"]["min_free_kbytes_8192"][1]["wm"][2] += 1
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(state))
+    (result,) = check(path)
+    assert result.first_difference.startswith("min_free_kbytes_8192: zone DMA32, watermarks:")
+
+
 def test_there_are_recordings():
     assert len(PAGES) >= 4
 

@@ -13,5 +13,6 @@
     fallback.py    taking from another migratetype                mm/page_alloc.c
     pcp.py         per-CPU page lists                             mm/page_alloc.c
     highatomic.py  a reserve for urgent requests                  mm/page_alloc.c
+    sysctl.py      the knobs of /proc/sys/vm                      mm/page_alloc.c
     page_alloc.py  asking for pages, giving them back             mm/page_alloc.c
 """

@@ -30,6 +30,7 @@ __all__ = [
     "SetBoost",
     "SetHighatomic",
     "SetPageblock",
+    "SetWatermarks",
     "SetZoneFlag",
     "Split",
     "SplitPage",
@@ -216,3 +217,14 @@ class SetHighatomic(Event):
     tracepoint = "sim_set_highatomic"
     zone: int
     nr_pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetWatermarks(Event):
+    """A zone's marks (min, low, high, promo), boost and reserves were computed anew, in pages."""
+
+    tracepoint = "sim_set_watermarks"
+    zone: int
+    watermark: tuple[int, ...]
+    boost: int
+    lowmem_reserve: tuple[int, ...]

@@ -57,8 +57,6 @@ FALLBACKS: dict[int, tuple[int, int]] = {
 }
 """Whom each type asks, in this order, when its own lists are empty."""
 
-WATERMARK_BOOST_FACTOR = 15000  # in ten-thousandths of the high mark
-
 
 class RmqueueMode(IntEnum):
     """How far a run of requests has had to go.  Linux: enum rmqueue_mode, mm/page_alloc.c"""
@@ -95,7 +93,7 @@ def boost_watermark(zone: Zone) -> bool:
     """
     if zone.managed_pages < PAGEBLOCK_NR_PAGES * 4:
         return False
-    max_boost = zone.watermark[Wmark.HIGH] * WATERMARK_BOOST_FACTOR // 10000
+    max_boost = zone.watermark[Wmark.HIGH] * zone.watermark_boost_factor // 10000
     if not max_boost:
         return False
     max_boost = max(PAGEBLOCK_NR_PAGES, max_boost)

@@ -29,6 +29,7 @@ __all__ = [
     "GFP_TRANSHUGE",
     "GFP_TRANSHUGE_LIGHT",
     "GFP_USER",
+    "GFP_ZONEMASK",
     "GFP_ZONE_BAD",
     "HIGH",
     "KSWAPD_RECLAIM",
@@ -109,6 +110,9 @@ NOMEMALLOC = int(Gfp.NOMEMALLOC)
 # Indexed by the low four bits.  DMA = 0, DMA32 = 1, NORMAL = 2, MOVABLE = 3.  The
 # combinations that make no sense (DMA with HIGHMEM, say) come out as zone 0.
 _GFP_ZONE_TABLE = (2, 0, 2, 0, 1, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0)
+
+GFP_ZONEMASK = 15
+"""The bits that name a zone."""
 
 GFP_ZONE_BAD = 0xE8E8
 """A bit for each combination of the low four bits: whether it asks for two zones at once."""

@@ -39,6 +39,7 @@ __all__ = [
     "Node",
     "PcpFlag",
     "PerCpuPages",
+    "Sysctl",
     "Wmark",
     "Zone",
     "ZoneFlag",
@@ -250,6 +251,7 @@ class Zone:
     lru: set[int] = field(default_factory=set)
     nr_reserved_highatomic: int = 0
     nr_free_highatomic: int = 0
+    watermark_boost_factor: int = 15000
 
     @property
     def name(self) -> str:
@@ -281,6 +283,22 @@ class Zone:
 _ZONE_NAMES = ("DMA", "DMA32", "Normal", "Movable", "Device")
 
 
+@dataclass(slots=True)
+class Sysctl:
+    """What an administrator may set, as in /proc/sys/vm; see kmm_sim/mm/sysctl.py.
+
+    ``watermark_scale_factor`` and ``watermark_boost_factor`` are in ten-thousandths.
+
+    Linux: page_alloc_sysctl_table, mm/page_alloc.c
+    """
+
+    min_free_kbytes: int = 0
+    watermark_scale_factor: int = 10
+    watermark_boost_factor: int = 15000
+    lowmem_reserve_ratio: tuple[int, ...] = (256, 256, 32, 0)
+    percpu_pagelist_high_fraction: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """One bank of memory: its zones, its pages, its bytes.
@@ -299,6 +317,7 @@ class Node:
     trace: Trace | None = None
     group_by_mobility: bool = True
     dmesg: list[str] = field(default_factory=list)
+    sysctl: Sysctl = field(default_factory=Sysctl)
 
     def __post_init__(self) -> None:
         highest_first = self.zones[::-1]

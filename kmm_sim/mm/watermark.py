@@ -44,8 +44,6 @@ __all__ = [
     "zone_watermark_unusable_free",
 ]
 
-LOWMEM_RESERVE_RATIO = {ZoneType.DMA: 256, ZoneType.DMA32: 256, ZoneType.NORMAL: 32}
-WATERMARK_SCALE_FACTOR = 10  # in ten-thousandths of the zone
 SWAP_CLUSTER_MAX = 32
 
 
@@ -121,18 +119,19 @@ def zone_watermark_fast(
     return False
 
 
-def calculate_min_free_kbytes(zones: Sequence[Zone], hugepages: bool = True) -> int:
+def calculate_min_free_kbytes(zones: Sequence[Zone]) -> int:
     """Return the kibibytes that the kernel keeps free by default on a machine of these zones.
 
-    The square root grows slowly: 4 times the memory, twice the reserve.  Transparent huge
-    pages raise it, so that a few whole pageblocks of each kind stay free.
+    The square root grows slowly: 4 times the memory, twice the reserve.  Where there are
+    transparent huge pages, from 512 MiB on, they raise it, so that a few whole pageblocks of
+    each kind stay free.
 
     Linux: calculate_min_free_kbytes(), mm/page_alloc.c
     """
     lowmem = [zone for zone in zones if zone.type <= ZoneType.NORMAL]
     lowmem_kbytes = sum(zone.managed_pages for zone in lowmem) << (PAGE_SHIFT - 10)
     min_free_kbytes = min(max(isqrt(lowmem_kbytes * 16), 128), 262144)
-    if hugepages:
+    if lowmem_kbytes >= 512 << 10:
         min_free_kbytes = max(min_free_kbytes, _recommended_min_free_kbytes(lowmem))
     return min_free_kbytes
 
@@ -147,8 +146,12 @@ def _recommended_min_free_kbytes(zones: Sequence[Zone]) -> int:
     return recommended << (PAGE_SHIFT - 10)
 
 
-def setup_per_zone_wmarks(zones: Sequence[Zone], min_free_kbytes: int) -> None:
+def setup_per_zone_wmarks(
+    zones: Sequence[Zone], min_free_kbytes: int, watermark_scale_factor: int = 10
+) -> None:
     """Share ``min_free_kbytes`` out among the zones and set their four marks.
+
+    The marks are at least ``watermark_scale_factor`` ten-thousandths of the zone apart.
 
     Linux: __setup_per_zone_wmarks(), mm/page_alloc.c
     """
@@ -159,19 +162,21 @@ def setup_per_zone_wmarks(zones: Sequence[Zone], min_free_kbytes: int) -> None:
         least = share
         if zone.type == ZoneType.MOVABLE:
             least = min(max(zone.managed_pages // 1024, SWAP_CLUSTER_MAX), 128)
-        gap = max(share >> 2, zone.managed_pages * WATERMARK_SCALE_FACTOR // 10000)
+        gap = max(share >> 2, zone.managed_pages * watermark_scale_factor // 10000)
         zone.watermark_boost = 0
         zone.watermark = [least + step * gap for step in range(len(Wmark))]
 
 
-def setup_per_zone_lowmem_reserve(zones: Sequence[Zone]) -> None:
+def setup_per_zone_lowmem_reserve(
+    zones: Sequence[Zone], ratios: Sequence[int] = (256, 256, 32, 0)
+) -> None:
     """Set how much of each zone is kept from requests that could have used a higher one.
 
     Linux: setup_per_zone_lowmem_reserve(), mm/page_alloc.c
     """
     managed = {zone.type: zone.managed_pages for zone in zones}
     for zone in zones:
-        ratio = LOWMEM_RESERVE_RATIO.get(zone.type, 0)
+        ratio = ratios[zone.type]
         above = 0
         for higher in range(zone.type + 1, MAX_NR_ZONES):
             above += managed.get(ZoneType(higher), 0)

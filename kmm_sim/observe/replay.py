@@ -27,6 +27,7 @@ from kmm_sim.mm.events import (
     SetBoost,
     SetHighatomic,
     SetPageblock,
+    SetWatermarks,
     SetZoneFlag,
     Split,
     SplitPage,
@@ -99,6 +100,11 @@ class _State:
                 flags = self.zones[zone].flags
                 self.zones[zone].flags = flags | flag if on else flags & ~flag
             case SetBoost(zone, boost):
+                self.zones[zone].watermark_boost = boost
+            case SetWatermarks(zone, watermark, boost, reserve):
+                self.zones[zone].start = replace(
+                    self.zones[zone].start, watermark=watermark, lowmem_reserve=reserve
+                )
                 self.zones[zone].watermark_boost = boost
             case SetHighatomic(zone, nr_pages):
                 self.zones[zone].nr_reserved_highatomic = nr_pages

@@ -86,7 +86,7 @@ class AnyCalls(RuleBasedStateMachine):
         assert replay(self.start, self.machine.trace) == snapshot(self.machine)
 
 
-AnyCalls.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyCalls.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestAnyCalls = AnyCalls.TestCase
 
 

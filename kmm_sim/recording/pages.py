@@ -1,24 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Recordings of a real kernel, and how nearly the simulator does the same.
-
-A recording begins with a complete dump of a kernel's allocator.  Then come the calls that
-were made on it, each with its answer, the fallback events in between, and more dumps.  The
-simulator starts from the first dump, is asked the same, and whatever it does otherwise
-counts: a page frame, an event, one entry of one list.
-
-    for result in check("kernel_masks_core.jsonl.gz"):
-        print(result)
-"""
+"""Replaying recorded calls of the page allocator, one after the other, against the simulator."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 from kmm_sim.errors import KernelBug
@@ -38,162 +24,26 @@ from kmm_sim.mm.mmzone import MIGRATE_PCPTYPES
 from kmm_sim.mm.page import PAGE_SIZE, Page, pfn_to_virt
 from kmm_sim.mm.pcp import pcp_allowed_order
 from kmm_sim.observe.dump import dump
+from kmm_sim.recording.files import Recording, RecordingError
+from kmm_sim.recording.result import Result, Tally
 from kmm_sim.trace import Event
 
-__all__ = ["Recording", "RecordingError", "Result", "Tally", "check", "read"]
+__all__ = ["replay_pages"]
 
-FORMAT = "mmoracle-1"
-PAGE_KINDS = ("buddy", "script", "drain", "smp")
 TRACEPOINTS = {1: "X", 2: "LR", 4: "PQ"}
 """Which tracepoints a recording has, by the bits of its parameter ``ev``."""
 
 
-class RecordingError(Exception):
-    """The file holds no recording that can be replayed; the message says why in a sentence."""
+def replay_pages(recording: Recording) -> list[Result]:
+    """Return a result for each section of a recording of page requests.
 
-
-@dataclass(frozen=True)
-class Recording:
-    """A recording as it was read: its header and its records, in order."""
-
-    path: Path
-    header: Mapping[str, Any]
-    records: Sequence[Any]
-
-    @property
-    def name(self) -> str:
-        """The recording's own name, or that of its file."""
-        return str(self.header.get("name") or self.path.name.partition(".json")[0])
-
-    @property
-    def kind(self) -> str:
-        """What was recorded: ``buddy``, ``script``, ``drain``, ..."""
-        return str(self.header["kind"])
-
-
-@dataclass
-class Tally:
-    """How many there were, and how many of them the simulator had the same."""
-
-    total: int = 0
-    same: int = 0
-
-    @property
-    def percent(self) -> float:
-        """The share that was the same; of nothing, all is the same."""
-        return 100.0 * self.same / self.total if self.total else 100.0
-
-
-@dataclass
-class Result:
-    """What came of replaying one recording, or one section of it.
-
-    ``tallies`` counts requests (the same pfn, or none in both), dumps, fallback events and
-    whatever else the recording has.  Where interrupts were on, ``interrupts_on``, reclaim
-    could run beside the recorded calls, and nobody can be exact.
+    Raises RecordingError if it also has calls of a slab allocator.
     """
-
-    name: str
-    kind: str
-    interrupts_on: bool = False
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    first_difference: str | None = None
-
-    def count(self, what: str, same: bool, difference: str) -> None:
-        """Count one comparison, and remember the first that failed."""
-        tally = self.tallies.setdefault(what, Tally())
-        tally.total += 1
-        tally.same += same
-        if not same and self.first_difference is None:
-            self.first_difference = difference
-
-    @property
-    def exact(self) -> bool:
-        """Whether the simulator did in everything what the kernel did."""
-        return self.first_difference is None
-
-    def __str__(self) -> str:
-        name = f"{self.name} (interrupts on)" if self.interrupts_on else self.name
-        requests = self.tallies.get("requests", Tally())
-        parts = [f"{requests.total} requests, {requests.same} same pfn, {_percent(requests)}"]
-        parts += [
-            f"{tally.same} of {tally.total} {what}"
-            for what, tally in self.tallies.items()
-            if what != "requests"
-        ]
-        return f"{name}: {'; '.join(parts)}; first difference: {self.first_difference or 'none'}"
-
-
-def _percent(tally: Tally) -> str:
-    """Round down: nothing but all of them is 100 %."""
-    return f"{int(tally.percent * 100) / 100:.2f} %"
-
-
-def read(path: str | Path) -> Recording:
-    """Return the recording in a file: ``.jsonl`` or ``.json``, as it is or with gzip.
-
-    Raises RecordingError, with a sentence, for anything else.
-    """
-    path = Path(path)
-    text = _text(path)
-    if path.name.removesuffix(".gz").endswith(".json"):
-        records = [_json(path, 1, text)]
-    else:
-        records = [
-            _json(path, number, line)
-            for number, line in enumerate(text.splitlines(), 1)
-            if line.strip()
-        ]
-    header = records[0] if records else None
-    if not isinstance(header, dict) or "format" not in header or "kind" not in header:
-        raise RecordingError(f"{path} is not a recording: its first line is no header")
-    if header["format"] != FORMAT:
-        raise RecordingError(f"{path} has the format {header['format']!r}, not {FORMAT!r}")
-    return Recording(path, header, records[1:])
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-        return data.decode()
-    except EOFError as error:
-        raise RecordingError(f"{path} is cut short: its gzip data ends too early") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise RecordingError(f"{path} is not gzip data, whatever its name says") from error
-    except UnicodeDecodeError as error:
-        raise RecordingError(f"{path} is not a recording: it is not text") from error
-
-
-def _json(path: Path, number: int, line: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise RecordingError(f"{path} is not a recording: line {number} is not JSON") from error
-
-
-def check(path: str | Path) -> list[Result]:
-    """Replay the recording in a file against the simulator; return a result for each section.
-
-    Raises RecordingError for a file that cannot be read or is of a kind that the simulator
-    does not know.
-    """
-    recording = read(path)
-    if recording.kind not in PAGE_KINDS:
-        raise RecordingError(
-            f"{path} is a recording of kind {recording.kind!r}; the simulator can replay "
-            f"{', '.join(PAGE_KINDS)}"
-        )
     if any(isinstance(record, dict) and record.get("k") == "cache" for record in recording.records):
-        raise RecordingError(f"{path} has calls of a slab allocator, which the simulator has not")
-    try:
-        return [_replay(recording, *section) for section in _sections(recording)]
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise RecordingError(f"{path} has a record that is not as it should be: {error}") from error
+        raise RecordingError(
+            f"{recording.path} has calls of a slab allocator, which the simulator has not"
+        )
+    return [_replay(recording, *section) for section in _sections(recording)]
 
 
 def _sections(recording: Recording) -> Iterator[tuple[Result, Sequence[Any]]]:

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Comparing tables of a kernel with ours: what each gfp mask means, what each constant is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kmm_sim.mm import gfp
+from kmm_sim.recording.files import Recording
+from kmm_sim.recording.result import Result
+
+__all__ = ["check_gfp"]
+
+
+def check_gfp(recording: Recording) -> list[Result]:
+    """Return one result: the value, zone, migratetype and printed form of every mask."""
+    result = Result(recording.name, recording.kind)
+    for record in recording.records:
+        match record:
+            case [mask, text, zone, bad, migratetype]:
+                _compare_mask(result, mask, text, zone, bool(bad), migratetype)
+            case {"k": "str", "gfp": mask, "text": text, "zone": zone, "mt": migratetype}:
+                bad = gfp.GFP_ZONE_BAD >> (mask & 15) & 1
+                _compare_mask(result, mask, text, zone, bool(bad), migratetype)
+                _same(result, "blocking", mask, bool(mask & gfp.DIRECT_RECLAIM), bool(record["blocking"]))
+            case {"k": "zone", "bits": bits, "zone": zone, "bad": bad}:
+                _same(result, "zone bits", bits, gfp.gfp_zone(bits), zone)
+                _same(result, "zone bits", bits, gfp.GFP_ZONE_BAD >> bits & 1, bad)
+            case {"k": "mt", "gfp": mask, "mt": migratetype}:
+                _same(result, "migratetypes", mask, gfp.gfp_migratetype(mask), migratetype)
+            case {"k": "gfp", "values": values}:
+                _compare_values(result, values)
+                _same(result, "values", "GFP_ZONE_BAD", gfp.GFP_ZONE_BAD, record["GFP_ZONE_BAD"])
+            case _:
+                raise ValueError(f"unknown record {record}")
+    return [result]
+
+
+def _compare_values(result: Result, values: dict[str, int]) -> None:
+    """Compare the value of every name that we have; those of value 0 are configured away."""
+    ours = {f"__GFP_{flag.name}": int(flag) for flag in gfp.Gfp}
+    ours["__GFP_RECLAIM"] = int(gfp.Gfp.RECLAIM)
+    ours |= {name: int(getattr(gfp, name)) for name in gfp.__all__ if name.startswith("GFP_")}
+    ours["__GFP_BITS_MASK"] = gfp.GFP_BITS_MASK
+    ours["GFP_ZONEMASK"] = gfp.GFP_ZONEMASK
+    for name, value in values.items():
+        if value:
+            _same(result, "values", name, ours.get(name), value)
+
+
+def _compare_mask(
+    result: Result, mask: int, text: str, zone: int, bad: bool, migratetype: int
+) -> None:
+    """Compare one mask; where its zone bits contradict each other it has no zone."""
+    _same(result, "printed forms", mask, gfp.gfp_names(mask), text)
+    if not bad:
+        _same(result, "zones", mask, gfp.gfp_zone(mask), zone)
+    if mask & gfp.Gfp.MOVABLE and migratetype == 1:
+        mask &= ~gfp.Gfp.RECLAIMABLE  # both together are a mistake; the recorder asked without
+    _same(result, "migratetypes", mask, gfp.gfp_migratetype(mask), migratetype)
+
+
+def _same(result: Result, what: str, key: Any, ours: Any, theirs: Any) -> None:
+    shown = f"{key:#x}" if isinstance(key, int) else key
+    result.count(what, ours == theirs, f"{what} of {shown}: {theirs} in the kernel, {ours} here")
