@@ -6,8 +6,9 @@
 import argparse
 from pathlib import Path
 
-from get_chromium import system_chromium
 from playwright.sync_api import sync_playwright
+
+from get_chromium import system_chromium
 from serve_book import serving
 
 PAGE = "book/getting-pages.html"
