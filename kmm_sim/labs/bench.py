@@ -45,9 +45,10 @@ class Bench(anywidget.AnyWidget):
     phrases = traitlets.Dict().tag(sync=True)
     scene = traitlets.Dict().tag(sync=True)
     frames: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    _room: traitlets.List[int] = traitlets.List().tag(sync=True)  # its height in a wide column and on a phone
 
     def __init__(self, run: Run) -> None:
-        super().__init__(phrases=dict(PHRASES), scene=run.start, frames=list(run.frames))
+        super().__init__(phrases=dict(PHRASES), scene=run.start, frames=list(run.frames), _room=run.room)
         self.run = run
         self.on_msg(self._on_message)
 
@@ -56,7 +57,7 @@ class Bench(anywidget.AnyWidget):
 
     def refresh(self) -> None:
         """Show what was done to the machine elsewhere, in a cell for example."""
-        self._show(self.run.catch_up())
+        self.send(self._news(self.run.catch_up()))
 
     def _on_message(self, _widget: object, message: dict[str, Any], _buffers: object) -> None:
         """Answer one action of the reader's; whatever comes of it, there is an answer."""
@@ -64,7 +65,7 @@ class Bench(anywidget.AnyWidget):
         try:
             answer |= self._act(message.get("action") or {})
         except (KernelError, ValueError, TypeError) as error:
-            answer |= self._news(self.run.catch_up()) | {"error": str(error)}
+            answer |= self._news() | {"error": str(error)}
         except Exception as error:
             self.send(answer | {"error": f"{type(error).__name__}: {error}"})
             raise
@@ -76,16 +77,11 @@ class Bench(anywidget.AnyWidget):
                 return self._news(self.run.catch_up())
             case "reset":
                 return self._news(self.run.reset())
-        seen = len(self.frames)
-        call = self.run.lab.read(action)
-        kept = self.run.make(call, action.get("at"))
-        return self._news(min(kept, seen))
+        return self._news(self.run.make(self.run.lab.read(action), action.get("at")))
 
-    def _show(self, kept: int) -> None:
-        self.send(self._news(kept))
-
-    def _news(self, kept: int) -> dict[str, Any]:
-        """Take over the run's frames after the first ``kept``; return what the browser needs for the same."""
+    def _news(self, kept: int | None = None) -> dict[str, Any]:
+        """Take over the run's frames, of which the first ``kept`` stand; return what the browser needs for that."""
+        kept = len(self.frames) if kept is None else min(kept, len(self.frames))
         new = self.run.frames[kept:]
         self.frames[kept:] = new
         return {"keep": kept, "frames": new}

@@ -12,6 +12,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from kmm_sim.labs.room import room
 from kmm_sim.labs.scene import Scene, Text, as_json, diff, encode
 from kmm_sim.machine import Machine
 from kmm_sim.observe import Snapshot, frames, snapshot
@@ -55,6 +56,7 @@ class Run:
         self.frames: list[Frame] = []
         self._begin()
         self.start = self.scene
+        self.room = room(lab.draw(self.state))
         self.recorded: list[Call] = []
 
     def _begin(self) -> None:

@@ -40,6 +40,7 @@ class BenchView {
   close() {
     this.stop();
     clearTimeout(this.patience);
+    clearTimeout(this.telling);
     this.model.off("msg:custom", this.onMessage);
     this.model.off("change:scene", this.onScene);
     document.removeEventListener("kmm:live", this.onLive);

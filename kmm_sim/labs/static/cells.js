@@ -3,6 +3,12 @@ import { make } from "./scene.js";
 
 const SPLIT_MS = 150;
 
+// Few rows may be tall; many cells must be small. kmm_sim/labs/room.py counts on these heights.
+function rowHeight(rows, columns) {
+  if (columns > 8) return columns > 16 ? 22 : 32;
+  return rows > 4 ? 40 : rows > 2 ? 52 : 64;
+}
+
 export class CellsPanel {
   constructor(bench, key) {
     this.bench = bench;
@@ -22,7 +28,7 @@ export class CellsPanel {
       make("div", { class: "kmm-head" },
         make("span", { class: "kmm-name" }, bench.say(title)),
         make("span", { class: "kmm-note" }, bench.say(note)), this.detail),
-      make("div", { class: "kmm-map", style: `--columns:${columns};--rows:${rows}` }, gutter, this.map),
+      make("div", { class: "kmm-map", style: `--columns:${columns};--rows:${rows};--row:${rowHeight(rows, columns)}px` }, gutter, this.map),
       this.legend());
     this.map.addEventListener("keydown", (event) => this.onKey(event));
     this.map.addEventListener("click", (event) => this.onClick(event));
@@ -34,8 +40,8 @@ export class CellsPanel {
       make("li", {}, make("span", { class: "kmm-sample", "data-state": state, "data-tone": tone }, letter), text);
     return make("ul", { class: "kmm-legend" },
       sample("free", "", "", say(["legend.free"])),
-      ...(nodes.get("").kinds ?? []).map((kind) => sample("used", kind.letter, kind.tone, say(kind.says))),
-      sample("hand", "", "", say(["legend.hand"])));
+      sample("hand", "", "", say(["legend.hand"])),
+      ...(nodes.get("").kinds ?? []).map((kind) => sample("used", kind.letter, kind.tone, say(kind.says))));
   }
 
   at(key) {

@@ -26,7 +26,7 @@ export class ListsPanel {
     if (touched.has(this.key)) this.arrange();
     for (const key of touched) if (this.rows.has(key)) this.fill(key, animate);
     this.drawHand();
-    this.rove(this.stops().find((stop) => stop.tabIndex === 0));
+    this.rove(this.stops().find((stop) => stop.dataset.key === this.chosen));
   }
 
   arrange() {
@@ -80,8 +80,10 @@ export class ListsPanel {
     const stops = this.stops();
     const next = stop ?? stops[0];
     for (const each of stops) each.tabIndex = each === next ? 0 : -1;
-    if (focus) next?.focus({ preventScroll: true });
-    if (focus) next?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (!focus || !next) return;
+    this.chosen = next.dataset.key;
+    next.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   onKey(event) {
