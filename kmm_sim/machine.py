@@ -19,9 +19,11 @@ from typing import Any
 from kmm_sim.boot import boot_bench, boot_dump, boot_pc
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm import page_alloc
+from kmm_sim.mm.bad_page import compound_head
 from kmm_sim.mm.gfp import GFP_BITS_MASK, GFP_ZONE_BAD, ZERO, Gfp, gfp_names
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Node, Zone
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE, Page, page_address, pfn_to_virt, virt_to_pfn
+from kmm_sim.mm.page_ref import get_page, put_page
 from kmm_sim.mm.pcp import drain_pages_zone
 from kmm_sim.mm.sysctl import sysctl_read, sysctl_write
 from kmm_sim.trace import Trace
@@ -37,7 +39,8 @@ class Machine:
     Give it either ``pages`` (a bench of that many pages: a single zone Normal from pfn 0, no
     watermarks) or ``memory`` (a PC with that many bytes, or text such as ``"8 GiB"``).  A PC
     keeps page lists for each of its ``cpus``, a bench does not, unless ``pcp`` says otherwise.
-    With ``trace=False`` it runs faster and tells nothing.
+    With ``trace=False`` it runs faster and tells nothing.  With ``teaching=False`` a caller who
+    breaks the rules gets no error: what happens then is what happens in Linux.
 
     Raises ValueError or TypeError for a size that no machine has.
     """
@@ -50,6 +53,7 @@ class Machine:
         cpus: int = 1,
         pcp: bool | None = None,
         trace: bool = True,
+        teaching: bool = True,
     ) -> None:
         if (pages is None) == (memory is None):
             raise TypeError("Machine() takes either pages=64 or memory='8 GiB', one of the two")
@@ -57,6 +61,7 @@ class Machine:
             self._power_on(boot_bench(pages, cpus, pcp=bool(pcp)), trace)
         elif memory is not None:
             self._power_on(boot_pc(memory, cpus, pcp=pcp is not False), trace)
+        self.node.teaching = teaching
 
     @classmethod
     def from_dump(cls, dump: Mapping[str, Any], *, trace: bool = True) -> Machine:
@@ -216,6 +221,28 @@ class Machine:
         Linux: free_pages_exact(), mm/page_alloc.c
         """
         page_alloc.free_pages_exact(self.node, self.virt_to_page(addr), _exact_size(size))
+
+    # References
+
+    def get_page(self, page: Page) -> None:
+        """Take another reference to a page.  Linux: get_page(), include/linux/mm.h"""
+        get_page(self.node, self._own(page))
+
+    def put_page(self, page: Page) -> None:
+        """Give a reference back; the last one frees the page, or the whole of a compound page.
+
+        Linux: put_page(), include/linux/mm.h
+        """
+        put_page(self.node, self._own(page))
+
+    def compound_head(self, page: Page) -> Page:
+        """Return the first page of a compound page, or the page itself if it is of none.
+
+        Linux: compound_head(), include/linux/page-flags.h
+        """
+        return compound_head(self.node, self._own(page))
+
+    # Per-CPU lists
 
     def drain_local_pages(self) -> None:
         """Give all pages on this CPU's lists back to the buddy system.

@@ -16,17 +16,17 @@ PACKAGE = ROOT / "kmm_sim"
 # Lowest first. A module imports only from lower floors; "x.*" may also import within its own folder.
 FLOORS = (
     {"trace", "errors", "mm"},
-    {"mm.page"},
+    {"mm.page", "mm.page_flags"},
     {"mm.memory", "mm.internal"},
     {"mm.mmzone"},
     {"mm.gfp"},
     {"mm.events"},
     {"mm.vmstat"},
-    {"mm.buddy", "mm.watermark"},
+    {"mm.buddy", "mm.watermark", "mm.bad_page"},
     {"mm.fallback", "mm.memblock"},
     {"mm.pcp", "mm.highatomic"},
     {"mm.sysctl"},
-    {"mm.page_alloc"},
+    {"mm.page_alloc", "mm.page_ref"},
     {"mm.slab_common"},
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another
     {"mm.stack"},

@@ -2,6 +2,7 @@
 """What Linux keeps in ``mm/``, file for file; where a file of Linux is too long, by concept.
 
     page.py        struct page, page frame numbers, addresses     include/linux/mm_types.h
+    page_flags.py  page->flags                                    include/linux/page-flags.h
     gfp.py         what a caller allows the allocator to do       include/linux/gfp_types.h
     mmzone.py      free lists, zones, the node                    include/linux/mmzone.h
     internal.py    alloc_flags, the allocator's private notes     mm/internal.h
@@ -13,6 +14,8 @@
     fallback.py    taking from another migratetype                mm/page_alloc.c
     pcp.py         per-CPU page lists                             mm/page_alloc.c
     highatomic.py  a reserve for urgent requests                  mm/page_alloc.c
+    bad_page.py    what the kernel notices of a broken caller     mm/page_alloc.c, mm/debug.c
+    page_ref.py    references to pages                            include/linux/mm.h
     sysctl.py      the knobs of /proc/sys/vm                      mm/page_alloc.c
     page_alloc.py  asking for pages, giving them back             mm/page_alloc.c
 """

@@ -17,14 +17,17 @@ from kmm_sim.mm.gfp import gfp_names
 from kmm_sim.trace import Event
 
 __all__ = [
+    "BadPage",
     "FreeListAdd",
     "FreeListDel",
     "FreeListMove",
+    "HeadRemains",
     "Merge",
     "MmPageAlloc",
     "MmPageAllocExtfrag",
     "MmPageFree",
     "MmPagePcpuDrain",
+    "PageRefMod",
     "PcpAdd",
     "PcpDel",
     "SetBoost",
@@ -228,3 +231,30 @@ class SetWatermarks(Event):
     watermark: tuple[int, ...]
     boost: int
     lowmem_reserve: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PageRefMod(Event):
+    """Somebody took (val 1) or gave back (val -1) a reference; now there are ``count``."""
+
+    tracepoint = "page_ref_mod"
+    pfn: int
+    count: int
+    val: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRemains(Event):
+    """The owner freed a block to whose first page somebody else refers; only that page stays."""
+
+    tracepoint = "sim_head_remains"
+    pfn: int
+
+
+@dataclass(frozen=True, slots=True)
+class BadPage(Event):
+    """The page at pfn does not look unused; the block in hand is never used again."""
+
+    tracepoint = "sim_bad_page"
+    pfn: int
+    reason: str

@@ -14,6 +14,7 @@ from __future__ import annotations
 import enum
 
 __all__ = [
+    "COMP",
     "DIRECT_RECLAIM",
     "GFP_ATOMIC",
     "GFP_BITS_MASK",
@@ -105,6 +106,7 @@ DIRECT_RECLAIM = int(Gfp.DIRECT_RECLAIM)
 KSWAPD_RECLAIM = int(Gfp.KSWAPD_RECLAIM)
 NOWARN = int(Gfp.NOWARN)
 MEMALLOC = int(Gfp.MEMALLOC)
+COMP = int(Gfp.COMP)
 NOMEMALLOC = int(Gfp.NOMEMALLOC)
 
 # Indexed by the low four bits.  DMA = 0, DMA32 = 1, NORMAL = 2, MOVABLE = 3.  The

@@ -45,6 +45,35 @@ class Memory:
             for frame in range(pfn, pfn + (1 << order)):
                 self._pages.pop(frame, None)
 
+    def poison_pages(self, pfn: int, order: int) -> None:
+        """Fill the 2**order pages from ``pfn`` on with 0xaa, so that a stale reader notices.
+
+        Linux: __kernel_poison_pages(), mm/page_poison.c
+        """
+        for frame in range(pfn, pfn + (1 << order)):
+            self._pages[frame] = bytearray(b"\xaa" * PAGE_SIZE)
+
+    def clear(self, physical: int, size: int) -> None:
+        """Make ``size`` bytes zero; what nobody has written is zero already.
+
+        Linux: memset(), lib/string.c
+        """
+        for pfn, start, end in _pieces(physical, size):
+            page = self._pages.get(pfn)
+            if page is not None:
+                page[start:end] = bytes(end - start)
+
+    def copy(self, to: int, physical: int, size: int) -> None:
+        """Copy ``size`` bytes; what nobody has written makes no page come into being.
+
+        Linux: memcpy(), lib/string.c
+        """
+        data = self.read(physical, size)
+        if any(data):
+            self.write(to, data)
+        else:
+            self.clear(to, size)
+
 
 def _pieces(physical: int, size: int) -> list[tuple[int, int, int]]:
     """Cut a run of bytes at page boundaries: (pfn, first byte, end byte) for each page."""

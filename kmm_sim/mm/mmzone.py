@@ -19,6 +19,7 @@ from enum import IntEnum, IntFlag
 
 from kmm_sim.mm.memory import Memory
 from kmm_sim.mm.page import Page
+from kmm_sim.mm.page_flags import location_bits
 from kmm_sim.trace import Trace
 
 __all__ = [
@@ -220,7 +221,8 @@ class Zone:
     what the allocator owns.  ``buddy`` maps the first pfn of a free block to its order, for
     all blocks but the untouched ones (those have the largest order, and are never a buddy).
     ``pcp`` are the per-CPU lists of the CPU that runs, ``cpu``, or None where there are none;
-    ``lru`` are the page frames whose owner could move or reclaim them.
+    ``lru`` are the page frames whose owner could move or reclaim them, ``suspects`` those that
+    somebody referred to while they were free.
 
     Linux: struct zone, include/linux/mmzone.h
     """
@@ -252,6 +254,12 @@ class Zone:
     nr_reserved_highatomic: int = 0
     nr_free_highatomic: int = 0
     watermark_boost_factor: int = 15000
+    node: Node | None = None
+    page_links: int = 0
+    suspects: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.page_links = location_bits(self.nid, self.type)
 
     @property
     def name(self) -> str:
@@ -306,6 +314,8 @@ class Node:
     ``mem_map`` has a struct page for every page frame that somebody has asked about.
     ``zonelists[i]`` are the zones to try, in order, for a request whose highest zone is i.
     Without ``group_by_mobility`` all pages count as unmovable, as on a machine of a few MiB.
+    With ``teaching`` a broken call is an error; without, it does what it does in Linux.
+    ``comm`` is the name of the process that runs.
 
     Linux: struct pglist_data, include/linux/mmzone.h
     """
@@ -318,8 +328,15 @@ class Node:
     group_by_mobility: bool = True
     dmesg: list[str] = field(default_factory=list)
     sysctl: Sysctl = field(default_factory=Sysctl)
+    teaching: bool = True
+    comm: str = "insmod"
+    init_on_alloc: bool = False
+    init_on_free: bool = False
+    page_poison: bool = False
 
     def __post_init__(self) -> None:
+        for zone in self.zones:
+            zone.node = self
         highest_first = self.zones[::-1]
         self.zonelists = tuple(
             tuple(zone for zone in highest_first if zone.type <= highest)

@@ -36,22 +36,45 @@ PAGE_OFFSET = 0xFFFF_8880_0000_0000
 class Page:
     """One physical page, and for the first page of an allocation the notes about the whole.
 
+    ``refcount`` is how many refer to it, ``mapcount`` how many page tables map it (the kernel
+    keeps one less in ``_mapcount``), ``flags`` the word of kmm_sim/mm/page_flags.py,
+    ``mapping`` the address of what it belongs to.  ``order`` and ``gfp`` are of the block that
+    somebody holds and that begins here; where none does, ``order`` is -1.
+
     Linux: struct page, include/linux/mm_types.h
-    Simplified: ``order`` and ``gfp`` remember what was asked for; Linux keeps no such note
-    of a block that is not compound, which is why it cannot tell a wrong order from a right one.
+    Simplified: Linux keeps no note of the order of a block that is not compound, which is why
+    it cannot tell a wrong order from a right one.
     """
 
-    __slots__ = ("gfp", "order", "pfn", "refcount", "zone")
+    __slots__ = (
+        "flags",
+        "gfp",
+        "index",
+        "mapcount",
+        "mapping",
+        "order",
+        "pfn",
+        "private",
+        "refcount",
+        "zone",
+    )
 
     def __init__(self, pfn: int, zone: Zone) -> None:
         self.pfn = pfn
         self.zone = zone
-        self.order = 0
-        self.gfp = 0
-        self.refcount = 0
+        self.order = -1
+        self.gfp = self.refcount = self.mapcount = self.mapping = self.index = self.private = 0
+        self.flags = zone.page_links
+
+    @property
+    def buddy_order(self) -> int | None:
+        """The order of the free block that begins here, or None.  Linux: PageBuddy()"""
+        return self.zone.buddy.get(self.pfn)
 
     def __repr__(self) -> str:
-        state = f"refcount:{self.refcount} order:{self.order}" if self.refcount else "refcount:0"
+        state = f"refcount:{self.refcount}"
+        if self.order >= 0:
+            state += f" order:{self.order}"
         return f"<struct page pfn:{self.pfn:#x} zone:{self.zone.name} {state}>"
 
 

@@ -6,17 +6,18 @@ above its watermark serves it from the buddy system.  If none does, the request 
 more against a lower mark; after that the answer is None.
 
 Linux: mm/page_alloc.c
-Simplified: nothing is reclaimed, so a request that may sleep gets no second chance; no
-compound pages.
+Simplified: nothing is reclaimed, so a request that may sleep gets no second chance.
 """
 
 from __future__ import annotations
 
 from kmm_sim.errors import KernelBug
+from kmm_sim.mm.bad_page import bad_free, check_new_pages, free_pages_prepare
 from kmm_sim.mm.buddy import free_one_page, rmqueue_smallest
-from kmm_sim.mm.events import MmPageAlloc, MmPageFree, SplitPage
+from kmm_sim.mm.events import HeadRemains, MmPageAlloc, MmPageFree, PageRefMod, SplitPage
 from kmm_sim.mm.fallback import rmqueue_or_fallback
 from kmm_sim.mm.gfp import (
+    COMP,
     DIRECT_RECLAIM,
     HIGH,
     KSWAPD_RECLAIM,
@@ -42,7 +43,6 @@ from kmm_sim.mm.internal import (
     ALLOC_WMARK_MIN,
 )
 from kmm_sim.mm.mmzone import (
-    MAX_PAGE_ORDER,
     Migrate,
     Node,
     Wmark,
@@ -51,6 +51,7 @@ from kmm_sim.mm.mmzone import (
     ZoneType,
 )
 from kmm_sim.mm.page import PAGE_SIZE, Page, get_order
+from kmm_sim.mm.page_flags import PageFlag
 from kmm_sim.mm.pcp import free_unref_page, pcp_allowed_order, remove_from_pcplist, rmqueue_pcplist
 from kmm_sim.mm.vmstat import clear_zone_flag, set_zone_flag
 from kmm_sim.mm.watermark import wmark_pages, zone_watermark_fast
@@ -61,9 +62,9 @@ __all__ = [
     "alloc_pages_bulk",
     "alloc_pages_exact",
     "alloc_pages_slowpath",
-    "bad_free",
     "free_pages",
     "free_pages_exact",
+    "free_prepared_page",
     "get_page_from_freelist",
     "gfp_to_alloc_flags",
     "make_alloc_exact",
@@ -80,14 +81,16 @@ def rmqueue_buddy(zone: Zone, order: int, alloc_flags: int, migratetype: int) ->
 
     Linux: rmqueue_buddy(), mm/page_alloc.c
     """
-    pfn = None
-    if alloc_flags & ALLOC_HIGHATOMIC:
-        pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
-    if pfn is None:
-        pfn, _ = rmqueue_or_fallback(zone, order, migratetype, alloc_flags)
-        if pfn is None and alloc_flags & (ALLOC_OOM | ALLOC_NON_BLOCK):
+    while True:
+        pfn = None
+        if alloc_flags & ALLOC_HIGHATOMIC:
             pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
-    return pfn
+        if pfn is None:
+            pfn, _ = rmqueue_or_fallback(zone, order, migratetype, alloc_flags)
+            if pfn is None and alloc_flags & (ALLOC_OOM | ALLOC_NON_BLOCK):
+                pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
+        if pfn is None or not (zone.suspects and check_new_pages(zone, pfn, order)):
+            return pfn
 
 
 def rmqueue(zone: Zone, order: int, alloc_flags: int, migratetype: int) -> int | None:
@@ -214,7 +217,9 @@ def prep_new_page(node: Node, pfn: int, order: int, gfp: int) -> Page:
     """
     page = node.page(pfn)
     page.order, page.gfp, page.refcount = order, gfp, 1
-    if gfp & ZERO:
+    if gfp & COMP and order:
+        page.flags |= PageFlag.HEAD
+    if gfp & ZERO or node.init_on_alloc:
         node.memory.clear_pages(pfn, order)
     return page
 
@@ -227,57 +232,55 @@ def warn_alloc(node: Node, gfp: int, order: int) -> None:
     """
     if not gfp & NOWARN:
         node.dmesg.append(
-            f"page allocation failure: order:{order}, mode:{gfp:#x}({gfp_names(gfp)}), "
+            f"{node.comm}: page allocation failure: order:{order}, mode:{gfp:#x}({gfp_names(gfp)}), "
             "nodemask=(null)"
         )
 
 
 def free_pages(node: Node, page: Page, order: int) -> None:
-    """Give back the 2**order pages that begin at ``page``.
+    """Give up one reference to a block; if it was the last, the 2**order pages are free.
 
-    Raises KernelBug, and changes nothing, if that is not what was allocated.
+    If somebody else still refers to the first page of a block that is not compound, that page
+    alone stays, and the others are freed.  In teaching mode anything but the plain case
+    raises KernelBug and changes nothing.
 
     Linux: __free_pages(), mm/page_alloc.c
     """
-    reason = bad_free(node, page, order)
+    reason = bad_free(node, page, order) if node.teaching else None
     if reason:
         raise KernelBug(reason)
-    page.refcount = 0
+    head = page.flags & PageFlag.HEAD
+    page.refcount -= 1
+    if not page.refcount:
+        free_prepared_page(node, page, order)
+        return
+    if page.order < 0:
+        page.zone.suspects.add(page.pfn)  # free already: it will be noticed when it is handed out
     if node.trace is not None:
-        node.trace.emit(MmPageFree(page.pfn, order))
-    free_unref_page(page.zone, page.pfn, order)
+        node.trace.emit(PageRefMod(page.pfn, page.refcount, -1))
+    if not head:
+        _free_tails(node, page, order)
 
 
-def bad_free(node: Node, page: Page | None, order: int) -> str | None:
-    """Return what is wrong with freeing these pages, in a sentence, or None.
+def _free_tails(node: Node, page: Page, order: int) -> None:
+    """Free all of a block but its first page, the larger pieces first."""
+    if order and page.order == order:
+        page.order = 0
+        if node.trace is not None:
+            node.trace.emit(HeadRemains(page.pfn))
+    for size in range(order - 1, -1, -1):
+        tail = node.pfn_to_page(page.pfn + (1 << size))
+        if tail is not None:
+            free_prepared_page(node, tail, size)
 
-    Linux: no counterpart; it learns of most of these mistakes later, or never.
+
+def free_prepared_page(node: Node, page: Page, order: int) -> None:
+    """Free a block that nobody refers to, unless it looks as if somebody did.
+
+    Linux: free_unref_page(), mm/page_alloc.c
     """
-    if page is None:
-        return "free of NULL: the allocation before it failed and nobody looked at the answer"
-    if page.refcount:
-        if page.order != order:
-            return (
-                f"wrong order: pfn {page.pfn} was allocated with order {page.order} "
-                f"({1 << page.order} pages) and freed with order {order} ({1 << order} pages)"
-            )
-        return None
-    owner = _block_around(node, page.pfn)
-    if owner is not None:
-        return (
-            f"tail page: pfn {page.pfn} lies inside the block of order {owner.order} that begins "
-            f"at pfn {owner.pfn}; a block is freed by its first page"
-        )
-    return f"double free: pfn {page.pfn} is free already; nobody holds it"
-
-
-def _block_around(node: Node, pfn: int) -> Page | None:
-    """Return the first page of the allocation that contains ``pfn``, or None."""
-    for order in range(MAX_PAGE_ORDER + 1):
-        page = node.mem_map.get(pfn >> order << order)
-        if page is not None and page.refcount and pfn < page.pfn + (1 << page.order):
-            return page
-    return None
+    if free_pages_prepare(node, page, order):
+        free_unref_page(page.zone, page.pfn, order)
 
 
 def make_alloc_exact(node: Node, page: Page, order: int, nr_pages: int) -> None:
@@ -294,6 +297,8 @@ def make_alloc_exact(node: Node, page: Page, order: int, nr_pages: int) -> None:
     for surplus in range(pfn + nr_pages, pfn + (1 << order)):
         if node.trace is not None:
             node.trace.emit(MmPageFree(surplus, 0))
+        if surplus in node.mem_map:
+            node.mem_map[surplus].order = -1
         free_one_page(zone, surplus, 0, zone.pageblock_migratetype(surplus), to_tail=True)
 
 
@@ -318,7 +323,7 @@ def free_pages_exact(node: Node, page: Page, size: int) -> None:
     """
     pages = [node.pfn_to_page(page.pfn + i) for i in range(-(-size // PAGE_SIZE))]
     for single in pages:
-        reason = bad_free(node, single, 0)
+        reason = bad_free(node, single, 0) if node.teaching else None
         if reason:
             raise KernelBug(reason)
     for pfn in range(page.pfn, page.pfn + len(pages)):

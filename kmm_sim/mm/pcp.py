@@ -16,6 +16,7 @@ Simplified: CPUs take turns, so that nobody ever finds a list locked; no decay b
 
 from __future__ import annotations
 
+from kmm_sim.mm.bad_page import check_new_pages
 from kmm_sim.mm.buddy import free_one_page, split_large_buddy
 from kmm_sim.mm.events import MmPagePcpuDrain, PcpAdd, PcpDel
 from kmm_sim.mm.fallback import RmqueueMode, rmqueue_or_fallback
@@ -153,17 +154,19 @@ def remove_from_pcplist(
     """
     pindex = order_to_pindex(migratetype, order)
     blocks = pcp.lists[pindex]
-    if not blocks:
-        batch = nr_pcp_alloc(pcp, zone, order)
-        pcp.count += rmqueue_bulk(zone, order, batch, pcp, migratetype, alloc_flags) << order
+    while True:
         if not blocks:
-            return None
-    pfn = blocks.popleft()
-    pcp.count -= 1 << order
-    if zone.trace is not None:
-        listed = pindex_to_migratetype(pindex)
-        zone.trace.emit(PcpDel(zone.index, zone.cpu, pfn, order, listed))
-    return pfn
+            batch = nr_pcp_alloc(pcp, zone, order)
+            pcp.count += rmqueue_bulk(zone, order, batch, pcp, migratetype, alloc_flags) << order
+            if not blocks:
+                return None
+        pfn = blocks.popleft()
+        pcp.count -= 1 << order
+        if zone.trace is not None:
+            listed = pindex_to_migratetype(pindex)
+            zone.trace.emit(PcpDel(zone.index, zone.cpu, pfn, order, listed))
+        if not (zone.suspects and check_new_pages(zone, pfn, order)):
+            return pfn
 
 
 def rmqueue_pcplist(zone: Zone, order: int, migratetype: int, alloc_flags: int) -> int | None:

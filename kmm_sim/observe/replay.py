@@ -14,14 +14,17 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from kmm_sim.mm.events import (
+    BadPage,
     FreeListAdd,
     FreeListDel,
     FreeListMove,
+    HeadRemains,
     Merge,
     MmPageAlloc,
     MmPageAllocExtfrag,
     MmPageFree,
     MmPagePcpuDrain,
+    PageRefMod,
     PcpAdd,
     PcpDel,
     SetBoost,
@@ -87,7 +90,12 @@ class _State:
                 if pfn is not None:
                     self.allocated[pfn] = Allocation(pfn, order, migratetype, gfp)
             case MmPageFree(pfn, _):
-                del self.allocated[pfn]
+                self.allocated.pop(pfn, None)  # a broken caller frees what nobody holds
+            case PageRefMod(pfn, count, _):
+                if pfn in self.allocated:
+                    self.allocated[pfn] = replace(self.allocated[pfn], refcount=count)
+            case HeadRemains(pfn):
+                self.allocated[pfn] = replace(self.allocated[pfn], order=0)
             case SplitPage(pfn, order):
                 whole = self.allocated[pfn]
                 for single in range(pfn, pfn + (1 << order)):
@@ -108,7 +116,7 @@ class _State:
                 self.zones[zone].watermark_boost = boost
             case SetHighatomic(zone, nr_pages):
                 self.zones[zone].nr_reserved_highatomic = nr_pages
-            case MmPageAllocExtfrag() | MmPagePcpuDrain():
+            case MmPageAllocExtfrag() | MmPagePcpuDrain() | BadPage():
                 pass  # what moved because of it is told by other events
             case _:
                 raise TypeError(f"replay does not know the event {event}")

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from kmm_sim.machine import Machine
 from kmm_sim.mm.gfp import gfp_migratetype
-from kmm_sim.mm.mmzone import MIGRATE_TYPES, NR_PAGE_ORDERS, Zone
+from kmm_sim.mm.mmzone import MIGRATE_TYPES, NR_PAGE_ORDERS, Migrate, Zone
 from kmm_sim.mm.pcp import pindex_to_migratetype, pindex_to_order
 
 __all__ = ["Allocation", "FreeBlocks", "PcpBlocks", "Snapshot", "ZoneSnapshot", "snapshot"]
@@ -21,21 +21,29 @@ __all__ = ["Allocation", "FreeBlocks", "PcpBlocks", "Snapshot", "ZoneSnapshot", 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A block that somebody holds: its first page, order, migratetype asked for, and mask."""
+    """A block that somebody holds: its first page, order, migratetype asked for, mask, references."""
 
     pfn: int
     order: int
     migratetype: int
     gfp: int
+    refcount: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class FreeBlocks:
-    """One free list that is not empty: the first pfn of each block, head first."""
+    """One free list that is not empty: the first pfn of each block, head first.
+
+    It prints as ``order 0: 302 300 298``, with the migratetype where that is not unmovable.
+    """
 
     order: int
     migratetype: int
     pfns: tuple[int, ...]
+
+    def __str__(self) -> str:
+        kind = f" {Migrate(self.migratetype).name.lower()}" if self.migratetype else ""
+        return f"order {self.order}{kind}: {' '.join(map(str, self.pfns))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +115,14 @@ def snapshot(machine: Machine) -> Snapshot:
     grouped = machine.node.group_by_mobility
     allocated = {
         page.pfn: Allocation(
-            page.pfn, page.order, gfp_migratetype(page.gfp) if grouped else 0, page.gfp
+            page.pfn,
+            page.order,
+            gfp_migratetype(page.gfp) if grouped else 0,
+            page.gfp,
+            page.refcount,
         )
         for page in machine.node.mem_map.values()
-        if page.refcount
+        if page.order >= 0
     }
     zones = tuple(map(_zone, machine.zones))
     return Snapshot(zones, MappingProxyType(dict(sorted(allocated.items()))))

@@ -27,7 +27,7 @@ def validate(machine: Machine) -> None:
     """
     for zone in machine.zones:
         validate_zone(zone)
-    held = [(p.pfn, p.order) for p in machine.node.mem_map.values() if p.refcount]
+    held = [(p.pfn, p.order) for p in machine.node.mem_map.values() if p.order >= 0]
     for zone in machine.zones:
         mine = [(pfn, order) for pfn, order in held if zone.spans_pfn(pfn)]
         stocked = [block for pcp in zone.per_cpu_pageset for block in _pcp_blocks(pcp)]

@@ -158,6 +158,6 @@ def test_validate_names_what_is_broken(damage, sentence):
 
 def test_validate_notices_a_page_that_is_free_and_held():
     machine, _ = broken()
-    machine.node.pfn_to_page(9).refcount = 1
+    machine.node.page(9).order = 0
     with pytest.raises(AssertionError, match="in two blocks"):
         validate(machine)
