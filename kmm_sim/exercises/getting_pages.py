@@ -308,24 +308,29 @@ def _random_calls(rng: random.Random, level: int) -> tuple[Call, ...]:
 
 
 def _free_lists_question(seed: int, level: int) -> Exercise:
+    """Return question ``seed``: calls, and what they lead to, rightly and by each misconception."""
+    beliefs = {name: belief for name, _words, belief in (*_beliefs, _no_tail)[: len(_beliefs) + level - 1]}
+    calls = _telling_calls(random.Random(f"{level} {seed}"), level, tuple(beliefs.values()))
+    wrong = {name: list(belief.states(calls, TOP)) for name, belief in beliefs.items()}
+    right = [free_lists_of(run(calls[:n], TOP)) for n in range(len(calls) + 1)]
+    return _free_lists_exercise(seed, level, calls, right, wrong)
+
+
+def _telling_calls(rng: random.Random, level: int, beliefs: tuple[Belief, ...]) -> tuple[Call, ...]:
     """Look for calls in which every misconception leads to an answer of its own.
 
     One set of random calls in about forty does.  On level 1 the rule of the tail plays no part.
     """
-    rng = random.Random(f"{level} {seed}")
-    beliefs = {name: belief for name, _words, belief in (*_beliefs, _no_tail)[: len(_beliefs) + level - 1]}
-    while True:
+    for _attempt in range(20_000):
         calls = _random_calls(rng, level)
         try:
-            ends = [belief.after(calls, TOP) for belief in (Belief(), *beliefs.values())]
+            ends = [belief.after(calls, TOP) for belief in (Belief(), *beliefs)]
+            simple = _no_tail[2].after(calls, TOP) == ends[0]
         except LookupError:  # a belief may run out of memory where Linux does not
             continue
-        simple = _no_tail[2].after(calls, TOP) == ends[0]
         if simple == (level == 1) and all(end not in ends[:n] for n, end in enumerate(ends)):
-            break
-    wrong = {name: list(belief.states(calls, TOP)) for name, belief in beliefs.items()}
-    right = [free_lists_of(run(calls[:n], TOP)) for n in range(len(calls) + 1)]
-    return _free_lists_exercise(seed, level, calls, right, wrong)
+            return calls
+    raise RuntimeError(f"no calls of level {level} tell the misconceptions apart")
 
 
 def _free_lists_exercise(seed: int, level: int, calls: tuple[Call, ...], right: list[FreeLists],

@@ -200,6 +200,7 @@ def test_an_answer_that_raises_is_an_outcome_of_its_own(exercise, error):
     assert result.error == type(error).__name__
     assert result.line == "raise error"
     assert result.function == "answer"
+    assert result.given
 
 
 @every

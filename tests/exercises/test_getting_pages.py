@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 
 import pytest
 
@@ -80,19 +81,49 @@ def test_the_model_of_beliefs_holds_the_truth_if_no_switch_is_turned(seed):
         assert Belief().after(calls, 5) == free_lists(machine)
 
 
+BELIEFS = {
+    "hands out the upper half": Belief(hands_out="upper half"),
+    "never merges": Belief(merges="nothing"),
+    "merges neighbours": Belief(merges="neighbours"),
+    "lists by address": Belief(lists="by address"),
+    "always at the head": Belief(inserts_at="head"),
+}
+
+
+def calls_of(puzzle):
+    """Read the calls back from the question that the reader sees."""
+    orders, calls = {}, []
+    for line in puzzle.given.splitlines()[1:]:
+        if freed := re.fullmatch(r"machine\.free_pages\((\w), (\d)\)", line):
+            calls.append(Call(freed[1], orders[freed[1]], frees=True))
+            assert int(freed[2]) == orders[freed[1]], "the order that was allocated"
+        else:
+            made = re.fullmatch(r"(\w) = machine\.alloc_pages\(GFP_KERNEL, (\d)\)", line)
+            orders[made[1]] = int(made[2])
+            calls.append(Call(made[1], int(made[2])))
+    return calls
+
+
 @pytest.mark.parametrize("level", [1, 2])
 @pytest.mark.parametrize("seed", range(10))
 def test_a_wrong_prediction_opens_where_it_first_goes_wrong(seed, level):
     puzzle = ex.free_lists(seed=seed, level=level)
+    calls = calls_of(puzzle)
     for mistake in puzzle.misconceptions:
         result = puzzle.check(mistake.answer)
+        believed = list(BELIEFS[mistake.name].states(calls, 5))
+        at = len(result.state.then)
+        assert all(believed[n] == free_lists(run(calls[:n], 5)) for n in range(at))
+        assert believed[at] != free_lists(result.machine)
         validate(result.machine)
-        assert len(result.machine.trace) > 0
 
 
-def test_the_tail_matters_on_the_second_level_only():
-    assert "always at the head" in [each.name for each in ex.free_lists(seed=1, level=2).misconceptions]
-    assert "always at the head" not in [each.name for each in ex.free_lists(seed=1).misconceptions]
+@pytest.mark.parametrize("seed", range(20))
+def test_the_rule_of_the_tail_matters_on_the_second_level_only(seed):
+    for level in (1, 2):
+        puzzle = ex.free_lists(seed=seed, level=level)
+        always_head = BELIEFS["always at the head"].after(calls_of(puzzle), 5)
+        assert puzzle.check(always_head).right == (level == 1)
 
 
 def puzzle_and_answer():
