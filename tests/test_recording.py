@@ -32,7 +32,7 @@ def rewrite(source, target, change):
     return target
 
 
-OTHERS = [*DATA.glob("linux-*-zones-*.json.gz"), DATA / "linux-6.12.117-gfp.jsonl.gz"]
+OTHERS = [*DATA.glob("linux-*-zones-*.json.gz"), *DATA.glob("linux-*-gfp.*"), *DATA.glob("linux-*-consts.*")]
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.name.partition(".json")[0])

@@ -264,7 +264,7 @@ class Zone:
     @property
     def name(self) -> str:
         """The zone's name as /proc prints it: DMA, DMA32, Normal, Movable."""
-        return _ZONE_NAMES[self.type]
+        return ZONE_NAMES[self.type]
 
     @property
     def end_pfn(self) -> int:
@@ -288,7 +288,7 @@ class Zone:
         return self.pageblocks.get(pfn >> PAGEBLOCK_ORDER, self.pageblock_default)
 
 
-_ZONE_NAMES = ("DMA", "DMA32", "Normal", "Movable", "Device")
+ZONE_NAMES = ("DMA", "DMA32", "Normal", "Movable", "Device")
 
 
 @dataclass(slots=True)

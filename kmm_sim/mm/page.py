@@ -20,6 +20,9 @@ __all__ = [
     "PAGE_OFFSET",
     "PAGE_SHIFT",
     "PAGE_SIZE",
+    "SIZEOF_STRUCT_PAGE",
+    "STRUCT_PAGE_OFFSETS",
+    "VMEMMAP_START",
     "Page",
     "get_order",
     "page_address",
@@ -31,6 +34,24 @@ PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 PAGE_OFFSET = 0xFFFF_8880_0000_0000
 """Where the direct map begins on x86-64 with four-level page tables."""
+VMEMMAP_START = 0xFFFF_EA00_0000_0000
+"""Where the array of all struct pages begins."""
+SIZEOF_STRUCT_PAGE = 64
+STRUCT_PAGE_OFFSETS = {
+    "flags": 0,
+    "lru": 8,
+    "buddy_list": 8,
+    "pcp_list": 8,
+    "compound_head": 8,
+    "mapping": 24,
+    "index": 32,
+    "private": 40,
+    "_mapcount": 48,
+    "page_type": 48,
+    "_refcount": 52,
+    "memcg_data": 56,
+}
+"""Where the fields of struct page lie, in bytes; those at one place never hold at one time."""
 
 
 class Page:

@@ -19,7 +19,8 @@ from pathlib import Path
 from kmm_sim.recording.files import Recording, RecordingError, read
 from kmm_sim.recording.pages import replay_pages
 from kmm_sim.recording.result import Result, Tally
-from kmm_sim.recording.tables import check_gfp
+from kmm_sim.recording.tables import check_consts, check_gfp
+from kmm_sim.recording.vmalloc import replay_vmalloc
 from kmm_sim.recording.zones import check_zones
 
 __all__ = ["Recording", "RecordingError", "Result", "Tally", "check", "read"]
@@ -31,6 +32,8 @@ KINDS: dict[str, Callable[[Recording], list[Result]]] = {
     "smp": replay_pages,
     "zone-setup": check_zones,
     "gfp": check_gfp,
+    "vmalloc": replay_vmalloc,
+    "consts": check_consts,
 }
 
 

@@ -26,7 +26,7 @@ class Result:
     """What came of replaying one recording, or one section of it.
 
     ``tallies`` counts requests (the same pfn, or none in both), dumps, fallback events and
-    whatever else the recording has.  Where interrupts were on, ``interrupts_on``, reclaim
+    whatever else the recording has; ``left_out`` names what was not compared.  Where interrupts were on, ``interrupts_on``, reclaim
     could run beside the recorded calls, and nobody can be exact.
     """
 
@@ -35,6 +35,7 @@ class Result:
     interrupts_on: bool = False
     tallies: dict[str, Tally] = field(default_factory=dict)
     first_difference: str | None = None
+    left_out: list[str] = field(default_factory=list)
 
     def count(self, what: str, same: bool, difference: str) -> None:
         """Count one comparison, and remember the first that failed."""
@@ -60,6 +61,8 @@ class Result:
         else:
             total = Tally(sum(t.total for t in others.values()), sum(t.same for t in others.values()))
             parts.insert(0, f"{total.total} facts, {_percent(total)}")
+        if self.left_out:
+            parts.append(f"{len(self.left_out)} not compared")
         return f"{name}: {'; '.join(parts)}; first difference: {self.first_difference or 'none'}"
 
 

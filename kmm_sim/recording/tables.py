@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kmm_sim.mm import gfp
+from kmm_sim.mm import gfp, mmzone, page, page_flags, pcp
 from kmm_sim.recording.files import Recording
 from kmm_sim.recording.result import Result
 
-__all__ = ["check_gfp"]
+__all__ = ["check_consts", "check_gfp"]
 
 
 def check_gfp(recording: Recording) -> list[Result]:
@@ -63,3 +63,52 @@ def _compare_mask(
 def _same(result: Result, what: str, key: Any, ours: Any, theirs: Any) -> None:
     shown = f"{key:#x}" if isinstance(key, int) else key
     result.count(what, ours == theirs, f"{what} of {shown}: {theirs} in the kernel, {ours} here")
+
+
+def check_consts(recording: Recording) -> list[Result]:
+    """Return one result: every constant of the page allocator, and how each page flag prints.
+
+    Constants of parts that have tables of their own (slabs, vmalloc, stacks) are named in the
+    result as left out, and so is what a kernel computes while it boots.
+    """
+    result = Result(recording.name, recording.kind)
+    ours = _constants()
+    for record in recording.records:
+        match record:
+            case {"k": "c", "n": name, "v": value} if name in ours:
+                _same(result, "constants", name, ours[name], value)
+            case {"k": "c", "n": name}:
+                result.left_out.append(name)
+            case {"k": "pgflag", "bit": bit, "text": text}:
+                _same(result, "page flags", bit, page_flags.format_page_flags(1 << bit), text)
+            case {"k": "hex", "PAGE_OFFSET": offset, "VMEMMAP_START": vmemmap}:
+                _same(result, "addresses", "PAGE_OFFSET", page.PAGE_OFFSET, int(offset, 16))
+                _same(result, "addresses", "VMEMMAP_START", page.VMEMMAP_START, int(vmemmap, 16))
+            case {"k": "z", "i": number, "name": name}:
+                _same(result, "zone names", number, mmzone.ZONE_NAMES[number], name)
+            case {"k": "zonelist" | "sysctl"}:
+                pass  # of one machine; the recordings of zones have them too
+            case _:
+                raise ValueError(f"unknown record {record}")
+    return [result]
+
+
+def _constants() -> dict[str, int]:
+    """Return what we call differently, or keep as members of an enumeration."""
+    ours: dict[str, int] = {}
+    for module in (mmzone, page, page_flags, pcp):
+        ours |= {name: value for name, value in vars(module).items() if isinstance(value, int)}
+    ours |= {f"MIGRATE_{kind.name}": int(kind) for kind in mmzone.Migrate}
+    ours |= {f"ZONE_{kind.name}": int(kind) for kind in mmzone.ZoneType}
+    ours |= {f"WMARK_{mark.name}": int(mark) for mark in mmzone.Wmark}
+    ours |= {f"PG_{flag.name.lower()}": flag.bit_length() - 1 for flag in page_flags.PageFlag if flag.name}
+    ours |= {f"PGTY_{kind.name.lower()}": int(kind) for kind in page_flags.PageType}
+    ours |= {f"offsetof(struct page, {name})": at for name, at in page.STRUCT_PAGE_OFFSETS.items()}
+    ours |= {
+        "pageblock_order": mmzone.PAGEBLOCK_ORDER,
+        "pageblock_nr_pages": mmzone.PAGEBLOCK_NR_PAGES,
+        "sizeof(struct page)": page.SIZEOF_STRUCT_PAGE,
+        "__NR_PAGEFLAGS": page_flags.NR_PAGEFLAGS,
+        "PMD_SIZE": page.PAGE_SIZE << mmzone.HPAGE_PMD_ORDER,
+    }
+    return ours
