@@ -1,0 +1,136 @@
+"""How the live page is made: the extension's own steps, and what it leaves in the built site."""
+
+import importlib
+import json
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def live(monkeypatch):
+    """The extension's modules, as Sphinx imports them."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "book/_ext"), *sys.path])
+
+    def module(name):
+        return importlib.import_module(f"kmm_live.{name}")
+
+    return module
+
+
+def test_the_site_holds_what_its_manifest_names(built_book):
+    folder = built_book / "_static/live"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for file in manifest["files"].values():
+        assert (folder / file["name"]).stat().st_size == file["size"]
+    for name in manifest["scripts"]:
+        assert (folder / name).is_file()
+    assert set(manifest["files"]) == {"wasm", "stdlib", "packages", "sources", "memory"}
+
+
+def test_the_service_worker_knows_every_file_by_its_size(built_book):
+    build = json.loads(re.match(r"self\.kmmBuild = (.*);\n", (built_book / "sw.js").read_text())[1])
+    for name, size in build["sizes"].items():
+        assert (built_book / "_static/live" / name).stat().st_size == size
+
+
+def test_python_comes_in_at_most_ten_megabytes(built_book):
+    files = json.loads((built_book / "_static/live/manifest.json").read_text())["files"]
+    assert sum(file["size"] for name, file in files.items() if name != "memory") < 8_000_000
+
+
+def test_a_chapter_holds_no_script_of_a_lab_and_keeps_room_for_it(built_book):
+    page = (built_book / "book/getting-pages.html").read_text(encoding="utf-8")
+    assert '"_esm": "kmm-live:modules/' in page
+    assert "--kmm-live-room-wide" in page
+    names = json.loads(re.search(r'id="kmm-live-modules">(.*?)</script>', page)[1])
+    for name in names.values():
+        assert (built_book / "_static/live" / name).is_file()
+
+
+def test_no_page_names_another_site_for_a_script_style_font_or_image(built_book):
+    loads = re.compile(r'<(?:script|img|iframe|source)[^>]*\ssrc="(https?:)?//[^"]*"|<link[^>]*rel="(?:stylesheet|preload|icon|modulepreload)"[^>]*href="(https?:)?//')
+    for page in built_book.rglob("*.html"):
+        found = loads.search(page.read_text(encoding="utf-8"))
+        assert not found, f"{page.name}: {found[0]}"
+
+
+def test_only_the_readers_python_is_packed(built_book, live):
+    folder = built_book / "_static/live"
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    names = [name for which in ("packages", "sources") for name in zipfile.ZipFile(folder / files[which]["name"]).namelist()]
+    assert "IPython/core/interactiveshell.py" in names
+    assert "kmm_sim/__init__.py" in names
+    assert not [name for name in names if "/tests/" in name or "__pycache__" in name or name.endswith((".so", ".pyc"))]
+
+
+def test_the_same_files_make_the_same_zip(live, tmp_path):
+    packages = live("packages")
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack/__init__.py").write_text("x = 1\n")
+    (tmp_path / "pack/lab.js").write_text("export default {}\n")
+    one = packages.zipped(packages.source_files(tmp_path / "pack"))
+    (tmp_path / "pack/__init__.py").touch()
+    assert packages.zipped(packages.source_files(tmp_path / "pack")) == one
+
+
+def test_a_step_runs_again_only_when_its_inputs_changed(live, tmp_path):
+    stages, runs = live("stages"), []
+    source = tmp_path / "source.py"
+    source.write_text("1")
+
+    def make(out):
+        runs.append((out / "made").write_text("made"))
+
+    for _ in range(2):
+        stages.stage(tmp_path / "out", "making", [source], make)
+    assert len(runs) == 1
+    source.write_text("2")
+    stages.stage(tmp_path / "out", "making", [source], make)
+    assert len(runs) == 2
+
+
+def test_a_step_that_fails_leaves_what_was_there(live, tmp_path):
+    stages = live("stages")
+    stages.stage(tmp_path / "out", "making", ["1"], lambda out: (out / "made").write_text("good"))
+
+    def fail(out):
+        (out / "made").write_text("half")
+        raise RuntimeError("broken off")
+
+    with pytest.raises(RuntimeError):
+        stages.stage(tmp_path / "out", "making", ["2"], fail)
+    assert (tmp_path / "out/made").read_text() == "good"
+
+
+def test_a_failure_says_what_was_done_expected_and_what_to_do(live, tmp_path):
+    node, errors = live("node"), live("errors")
+    script = tmp_path / "broken.mjs"
+    script.write_text("console.error('the reason'); process.exit(3);")
+    with pytest.raises(errors.LiveBuildError) as failure:
+        node.run_node(script, expected="nothing of it")
+    text = str(failure.value)
+    for part in ("What was done:", "exit status 3", "What was expected: nothing of it", "What to do:", "the reason"):
+        assert part in text
+
+
+def test_a_package_that_is_missing_is_named(live, monkeypatch):
+    packages, errors = live("packages"), live("errors")
+    with pytest.raises(errors.LiveBuildError, match="no-such-package"):
+        packages.distribution("no-such-package")
+
+
+def test_the_npm_lock_names_no_registry():
+    lock = json.loads((ROOT / "book/_ext/kmm_live/web/package-lock.json").read_text())
+    assert not [name for name, package in lock["packages"].items() if "resolved" in package]
+    assert all("integrity" in package for name, package in lock["packages"].items() if name)
+
+
+def test_every_direct_npm_package_is_pinned_exactly():
+    wanted = json.loads((ROOT / "book/_ext/kmm_live/web/package.json").read_text())["dependencies"]
+    assert not [name for name, version in wanted.items() if not version[0].isdigit()]
