@@ -126,7 +126,7 @@ export class CellsPanel {
 
   create(key) {
     const element = make("button", { class: "kmm-block kmm-still", type: "button", "data-key": key, tabindex: "-1" },
-      make("span", { class: "kmm-at" }), make("span", { class: "kmm-letter" }), make("span", { class: "kmm-order" }));
+      ...["at", "letter", "order"].map((part) => make("span", { class: `kmm-${part}`, "aria-hidden": "true" })));
     const after = this.ordered().find((other) => this.at(other) > this.at(key));
     this.map.insertBefore(element, after ? this.blocks.get(after) : null);
     this.blocks.set(key, element);

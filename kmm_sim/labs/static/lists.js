@@ -47,12 +47,15 @@ export class ListsPanel {
   fill(key, animate) {
     const { entries, chips, element } = this.rows.get(key);
     const keys = this.bench.nodes.get(key)?.keys ?? [];
-    const focused = entries.contains(document.activeElement);
-    for (const old of chips.keys()) if (!keys.includes(old)) chips.delete(old);
+    const focused = entries.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    for (const [old, chip] of chips) {
+      chip.classList.remove("kmm-come");
+      if (!keys.includes(old)) chips.delete(old);
+    }
     for (const each of keys) if (!chips.has(each)) chips.set(each, this.chip(each, animate));
     entries.replaceChildren(...keys.map((each) => chips.get(each)));
     element.classList.toggle("kmm-empty", !keys.length);
-    if (focused && !entries.contains(document.activeElement)) this.stops()[0]?.focus({ preventScroll: true });
+    if (focused) (chips.get(focused) ?? this.stops()[0])?.focus({ preventScroll: true });
   }
 
   chip(key, animate) {
