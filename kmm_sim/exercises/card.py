@@ -133,8 +133,9 @@ CODE = f"{MONO};color:inherit;background:rgba({QUIET},.16);border:0;border-radiu
 BLOCK = (f"{MONO};color:inherit;background:rgba({QUIET},.12);border:0;border-radius:.3rem;padding:.5rem .7rem;"
          "margin:.45rem 0 0;overflow-x:auto;white-space:pre;overflow-wrap:normal;line-height:1.45")
 ROWS = "display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem .9rem;margin:.45rem 0 0"
-LABEL = "margin:0;font-weight:400;opacity:.8"
-VALUE = f"margin:0;{MONO};white-space:pre-wrap"
+CELL = "display:block;float:none;width:auto;margin:0;padding:0"  # JupyterLab floats a <dt> and makes it a fifth wide
+LABEL = f"{CELL};font-weight:400;opacity:.8"
+VALUE = f"{CELL};{MONO};white-space:pre-wrap"
 
 
 def html(card: Card) -> str:

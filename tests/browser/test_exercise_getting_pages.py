@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from kmm_sim.exercises import getting_pages
+
 CHAPTER = "book/getting-pages.html"
 LIVE = 120_000  # ms until Python is up, on a slow machine
 ANSWER = 20_000
@@ -111,3 +113,16 @@ def test_a_prediction_from_start_to_end(chapter):
     expect(outcome(this, "wrong")).to_contain_text("You wrote the lists by address")
     type_and_run(chapter, this, "puzzle.check({0: [0, 7], 1: [4, 2], 3: [8], 4: [16]})")
     expect(outcome(this, "right")).to_contain_text("Another question")
+
+
+@pytest.mark.parametrize("width", [1100, 360])
+def test_a_card_keeps_its_shape_under_jupyterlabs_styles(visit, width):
+    page = visit(None, width=width).page
+    rules = "dl { width: 100% } dt { float: left; width: 20%; font-weight: bold } dd { margin: 0 0 .5em 40px }"
+    card = getting_pages.buddy_of.check(lambda pfn, order: (pfn + (1 << order), pfn))._repr_html_()
+    page.set_content(f"<style>{rules}</style>{card}")
+    for label, value in zip(page.locator("dt").all(), page.locator("dd").all(), strict=True):
+        left, right = label.bounding_box(), value.bounding_box()
+        assert left["height"] < 30, "a label is one line"
+        assert abs(left["y"] - right["y"]) < 2
+        assert left["x"] + left["width"] < right["x"]
