@@ -84,7 +84,10 @@ class Wrong(Shown):
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Raised(Shown):
-    """The reader's code raised ``error`` (its type's name), with ``message``, at ``line`` of ``place``."""
+    """The reader's code raised ``error`` (its type's name) with ``message``.
+
+    ``lineno``, ``line`` and ``function`` say where in it, ``given`` for which input.
+    """
 
     outcome: ClassVar[str] = "raised"
     right: ClassVar[bool] = False
