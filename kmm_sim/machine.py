@@ -17,6 +17,7 @@ from operator import index
 from typing import Any
 
 from kmm_sim.boot import boot_bench, boot_dump, boot_pc
+from kmm_sim.calls.vmalloc import VmallocCalls
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm import page_alloc
 from kmm_sim.mm.bad_page import compound_head
@@ -33,7 +34,7 @@ __all__ = ["Machine"]
 MOVABLE_MASK = int(Gfp.MOVABLE | Gfp.RECLAIMABLE)
 
 
-class Machine:
+class Machine(VmallocCalls):
     """One simulated computer with one bank of memory.
 
     Give it either ``pages`` (a bench of that many pages: a single zone Normal from pfn 0, no
@@ -275,6 +276,11 @@ class Machine:
         Linux: virt_to_page(), arch/x86/include/asm/page.h
         """
         page = self.node.pfn_to_page(virt_to_pfn(index(addr)))
+        if page is None and self.is_vmalloc_addr(addr):
+            raise KernelBug(
+                f"virt_to_page of {addr:#x}, an address of vmalloc(): arithmetic finds the page only in the "
+                f"direct map, elsewhere the page tables must be asked; use vmalloc_to_page()"
+            )
         if page is None:
             raise KernelBug(
                 f"address {addr:#x} is outside memory: this machine's pages have the addresses "
@@ -284,11 +290,16 @@ class Machine:
 
     def read(self, addr: int, size: int) -> bytes:
         """Return ``size`` bytes from address ``addr``; KernelBug outside memory."""
+        if self.is_vmalloc_addr(addr):
+            return self.vread(addr, size)
         self._span(addr, size)
         return self.node.memory.read(addr - PAGE_OFFSET, size)
 
     def write(self, addr: int, data: bytes) -> None:
         """Store ``data`` from address ``addr`` on; KernelBug outside memory."""
+        if self.is_vmalloc_addr(addr):
+            self.vwrite(addr, data)
+            return
         self._span(addr, len(data))
         self.node.memory.write(addr - PAGE_OFFSET, data)
 

@@ -16,21 +16,24 @@ PACKAGE = ROOT / "kmm_sim"
 # Lowest first. A module imports only from lower floors; "x.*" may also import within its own folder.
 FLOORS = (
     {"trace", "errors", "mm"},
-    {"mm.page", "mm.page_flags"},
-    {"mm.memory", "mm.internal"},
+    {"mm.page", "mm.page_flags", "mm.rbtree", "mm.vmalloc_events"},
+    {"mm.memory", "mm.internal", "mm.tlb", "mm.vmap_area"},
     {"mm.mmzone"},
     {"mm.gfp"},
-    {"mm.events"},
+    {"mm.events", "mm.slab_events"},
     {"mm.vmstat"},
     {"mm.buddy", "mm.watermark", "mm.bad_page"},
     {"mm.fallback", "mm.memblock"},
     {"mm.pcp", "mm.highatomic"},
     {"mm.sysctl"},
     {"mm.page_alloc", "mm.page_ref"},
-    {"mm.slab_common"},
+    {"mm.slab_common", "mm.pgtable"},
+    {"mm.vmap_node", "mm.kmalloc", "mm.slub_def"},
+    {"mm.slub_debug"},
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another
+    {"mm.fault"},
     {"mm.stack"},
-    {"boot"},
+    {"boot", "calls", "calls.*"},
     {"machine"},
     {""},  # kmm_sim itself
     {"observe", "observe.*", "workload"},
@@ -41,8 +44,8 @@ FLOORS = (
     {"exercises", "exercises.*"},
     {"__main__"},
 )
-STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "machine", "", "observe", "observe.*", "workload",
-                         "recording", "recording.*", "__main__")
+STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "calls", "calls.*", "machine", "", "observe",
+                         "observe.*", "workload", "recording", "recording.*", "__main__")
 
 
 def module_name(path: Path) -> str:

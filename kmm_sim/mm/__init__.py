@@ -18,4 +18,11 @@
     page_ref.py    references to pages                            include/linux/mm.h
     sysctl.py      the knobs of /proc/sys/vm                      mm/page_alloc.c
     page_alloc.py  asking for pages, giving them back             mm/page_alloc.c
+    rbtree.py      red-black trees                                lib/rbtree.c
+    vmap_area.py   where in the address space there is room       mm/vmalloc.c
+    vmap_node.py   addresses in use, waiting, in pools            mm/vmalloc.c
+    pgtable.py     page tables                                    mm/vmalloc.c
+    tlb.py         what a CPU remembers of them
+    vmalloc.py     memory contiguous in addresses only            mm/vmalloc.c
+    fault.py       touching memory where none is mapped           arch/x86/mm/fault.c
 """

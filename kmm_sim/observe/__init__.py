@@ -13,12 +13,16 @@ from kmm_sim.observe.snapshot import (
     snapshot,
 )
 from kmm_sim.observe.validate import validate, validate_zone
+from kmm_sim.observe.validate_vmalloc import validate_vmalloc
+from kmm_sim.observe.vmallocinfo import vmalloc_meminfo, vmallocinfo
+from kmm_sim.observe.vmap import VmapSnapshot, vmap_replay, vmap_snapshot
 
 __all__ = [
     "Allocation",
     "FreeBlocks",
     "PcpBlocks",
     "Snapshot",
+    "VmapSnapshot",
     "ZoneSnapshot",
     "buddyinfo",
     "dump",
@@ -26,5 +30,10 @@ __all__ = [
     "replay",
     "snapshot",
     "validate",
+    "validate_vmalloc",
     "validate_zone",
+    "vmalloc_meminfo",
+    "vmallocinfo",
+    "vmap_replay",
+    "vmap_snapshot",
 ]

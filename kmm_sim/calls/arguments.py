@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What Python hands to a call, looked at before the kernel sees it."""
+
+from __future__ import annotations
+
+from operator import index
+
+from kmm_sim.mm.gfp import GFP_BITS_MASK, GFP_ZONE_BAD, Gfp, gfp_names
+
+__all__ = ["gfp_mask"]
+
+MOVABLE_MASK = int(Gfp.MOVABLE | Gfp.RECLAIMABLE)
+
+
+def gfp_mask(gfp: int) -> int:
+    """Return a mask as a plain int; ValueError for bits that do not exist or contradict."""
+    mask = index(gfp)
+    unknown = mask & ~GFP_BITS_MASK
+    if unknown or mask < 0:
+        raise ValueError(f"unknown gfp bits {unknown:#x} in {mask:#x}: Linux 6.12 has bits 0 to 24")
+    if GFP_ZONE_BAD >> (mask & 15) & 1:
+        raise ValueError(f"{gfp_names(mask)} asks for two zones at once; a mask names one at most")
+    if mask & MOVABLE_MASK == MOVABLE_MASK:
+        raise ValueError("pages are __GFP_MOVABLE or __GFP_RECLAIMABLE, not both")
+    return mask

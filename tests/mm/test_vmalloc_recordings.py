@@ -1,0 +1,63 @@
+"""vmalloc hands out the addresses that a real kernel handed out; and the replay can tell when it does not."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from kmm_sim.mm import vmap_area, vmap_node
+from kmm_sim.recording import RecordingError, check
+
+DATA = Path(__file__).parents[1] / "data"
+LAZY, POOLS = (DATA / f"linux-6.12.117-vmalloc-{name}.jsonl.gz" for name in ("lazy", "pools"))
+each_recording = pytest.mark.parametrize("path", [LAZY, POOLS], ids=["lazy", "pools"])
+
+
+def rewrite(source, target, change):
+    with gzip.open(source, "rt") as lines, gzip.open(target, "wt") as out:
+        for line in lines:
+            out.write(json.dumps(change(json.loads(line))) + "\n")
+    return target
+
+
+@each_recording
+def test_every_address_purge_pool_and_tree_is_the_kernels(path):
+    (result,) = check(path)
+    assert result.exact, result
+    assert {name: tally.total for name, tally in result.tallies.items()}.items() >= {
+        "addresses": 325, "areas": 325, "frees": 325, "dumps": 4, "trees": 4}.items()
+
+
+def test_plain_first_fit_is_not_what_linux_does(monkeypatch):
+    def first_fit(root, size, align, vstart, adjust):
+        fitting = (va for va in root if vmap_area.is_within_this_va(va, size, align, vstart))
+        return next(fitting, None)
+
+    monkeypatch.setattr(vmap_area, "find_vmap_lowest_match", first_fit)
+    (result,) = check(POOLS)
+    assert result.tallies["addresses"].same < 325
+
+
+def test_the_pools_are_needed(monkeypatch):
+    monkeypatch.setattr(vmap_node, "node_alloc", lambda *_: (None, None))
+    (result,) = check(POOLS)
+    assert not result.exact
+    assert result.tallies["pools"].same < result.tallies["pools"].total
+
+
+def test_an_address_that_is_not_the_kernels_is_found(tmp_path):
+    def change(record):
+        return ["va", 4096, *record[2:]] if isinstance(record, list) and record[:2] == ["va", 6082560] else record
+
+    (result,) = check(rewrite(LAZY, tmp_path / "x.jsonl.gz", change))
+    assert not result.exact
+    assert "record 1 (va 4096 40960): 4096 in the kernel, 6082560 here" in result.first_difference
+
+
+def test_a_call_before_the_first_dump_gets_a_sentence(tmp_path):
+    path = tmp_path / "x.jsonl.gz"
+    with gzip.open(path, "wt") as out:
+        out.write('{"format": "mmoracle-1", "kind": "vmalloc"}\n["va", 0, 8192, 1, 1, 1, 0]\n')
+    with pytest.raises(RecordingError, match="before the first dump"):
+        check(path)
