@@ -6,7 +6,7 @@ import { drawRecorded } from "./draw.js";
 import { Pending } from "./pending.js";
 import { ROOT, loadManifest, loadPart } from "./parts.js";
 import { setState, state } from "./state.js";
-import { Status } from "./status.js";
+import { Status, notLoaded } from "./status.js";
 import { findCells } from "./toolbar.js";
 import { whenIdle, wantsToSaveData } from "./idle.js";
 
@@ -30,7 +30,7 @@ async function start() {
     session ??= live.session = new Session({ cells, status, pending, manifest, root: ROOT, setState });
   } catch (error) {
     setState("failed");
-    status.show("failed", `Python could not be loaded: ${error.message}. The recorded labs still work.`);
+    status.show("failed", `Python could not be loaded: ${error.message}. What is on the page still works.`);
     return;
   }
   if (mine === attempt) await session.start();
@@ -63,7 +63,7 @@ status.show("recorded");
 live.drawn = drawRecorded(() => session?.unheard()); // a lab greets Python when it is drawn: that starts nothing
 live.drawn.then(() => performance.mark("kmm-drawn"));
 
-if (wantsToSaveData()) status.show("recorded", "The labs show a recorded run. Python is not loaded, to save data.");
+if (wantsToSaveData()) status.show("recorded", notLoaded("Python is not loaded, to save data."));
 else if (cells.length) whenIdle(start);
 
 if ("serviceWorker" in navigator && isSecureContext) {

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The one quiet line that says what the page is doing: at the foot of the window, in the article's column.
 
+const RECORDED = document.querySelector(".kmm-view") ? "The labs show a recorded run." : "The outputs are those of the book's build.";
+
 const TEXT = {
-  recorded: "The labs show a recorded run.",
+  recorded: RECORDED,
   starting: "Starting Python",
   yes: "Live: Python runs in this page.",
   failed: "Python stopped.",
 };
+
+/** What the page says of itself while Python is not loaded, and why it is not. */
+export const notLoaded = (why) => `${RECORDED} ${why}`;
 
 export class Status {
   /** `actions`: what the buttons do, { start, restart, stop }. */

@@ -114,7 +114,7 @@ class Content {
     const kind = name === "stderr" ? "stderr" : "stream";
     const room = LONGEST - this.#length;
     this.#length += text.length;
-    if (room <= 0) return this.#cut();
+    if (room <= 0) return undefined;
     const same = last?.dataset.stream === name;
     const whole = overwritten((same ? last.kmmText : "") + text.slice(0, room));
     const now = block(whole, kind);
@@ -125,13 +125,8 @@ class Content {
       last.replaceWith(now);
       now.firstElementChild.scrollTop = scrollTop;
     } else this.box.append(now);
+    if (text.length >= room) this.box.append(Object.assign(document.createElement("p"), { className: "kmm-cell-cut", textContent: "The rest is left out: this cell writes too much." }));
     return undefined;
-  }
-
-  #cut() {
-    if (this.box.lastElementChild?.classList.contains("kmm-cell-cut")) return;
-    const note = Object.assign(document.createElement("p"), { className: "kmm-cell-cut", textContent: "The rest is left out: this cell writes too much." });
-    this.box.append(note);
   }
 
   #show({ data, transient }) {

@@ -3,7 +3,7 @@
 
 const AT_ONCE = 100; // writes of a cell that go out as they come
 const PAUSE = 50; // ms between the later portions
-const MOST = 1_000_000; // characters of a cell; the rest is dropped
+const MOST = 300_000; // characters of a cell; the rest is dropped: the page shows fewer, and says so
 
 export class Streams {
   #name;
