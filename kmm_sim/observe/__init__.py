@@ -4,6 +4,7 @@
 from kmm_sim.observe.dump import dump
 from kmm_sim.observe.procfs import buddyinfo
 from kmm_sim.observe.replay import frames, replay
+from kmm_sim.observe.slabs import CacheView, CpuView, SlabView, slab_frames, slab_replay, slab_snapshot, validate_slab
 from kmm_sim.observe.snapshot import (
     Allocation,
     FreeBlocks,
@@ -19,8 +20,11 @@ from kmm_sim.observe.vmap import VmapSnapshot, vmap_replay, vmap_snapshot
 
 __all__ = [
     "Allocation",
+    "CacheView",
+    "CpuView",
     "FreeBlocks",
     "PcpBlocks",
+    "SlabView",
     "Snapshot",
     "VmapSnapshot",
     "ZoneSnapshot",
@@ -28,8 +32,12 @@ __all__ = [
     "dump",
     "frames",
     "replay",
+    "slab_frames",
+    "slab_replay",
+    "slab_snapshot",
     "snapshot",
     "validate",
+    "validate_slab",
     "validate_vmalloc",
     "validate_zone",
     "vmalloc_meminfo",

@@ -36,6 +36,7 @@ from kmm_sim.mm.events import (
     SplitPage,
 )
 from kmm_sim.mm.mmzone import PAGEBLOCK_ORDER
+from kmm_sim.mm.slab_events import SlabEvent
 from kmm_sim.mm.vmalloc_events import VmallocEvent
 from kmm_sim.observe.snapshot import Allocation, FreeBlocks, PcpBlocks, Snapshot, ZoneSnapshot
 from kmm_sim.trace import Event
@@ -119,6 +120,8 @@ class _State:
                 self.zones[zone].nr_reserved_highatomic = nr_pages
             case MmPageAllocExtfrag() | MmPagePcpuDrain() | BadPage():
                 pass  # what moved because of it is told by other events
+            case SlabEvent():
+                pass  # it tells of objects; see slab_replay()
             case VmallocEvent():
                 pass  # it tells of addresses; see vmap_replay()
             case _:

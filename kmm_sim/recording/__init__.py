@@ -19,7 +19,9 @@ from pathlib import Path
 from kmm_sim.recording.files import Recording, RecordingError, read
 from kmm_sim.recording.pages import replay_pages
 from kmm_sim.recording.result import Result, Tally
+from kmm_sim.recording.slabs import replay_slabs, replay_smp
 from kmm_sim.recording.tables import check_consts, check_gfp
+from kmm_sim.recording.tables_slab import check_caches, check_kcache, check_kmalloc
 from kmm_sim.recording.vmalloc import replay_vmalloc
 from kmm_sim.recording.zones import check_zones
 
@@ -29,7 +31,12 @@ KINDS: dict[str, Callable[[Recording], list[Result]]] = {
     "buddy": replay_pages,
     "script": replay_pages,
     "drain": replay_pages,
-    "smp": replay_pages,
+    "smp": replay_smp,
+    "slub": replay_slabs,
+    "kmallocseq": replay_slabs,
+    "kmalloc": check_kmalloc,
+    "kcache": check_kcache,
+    "caches": check_caches,
     "zone-setup": check_zones,
     "gfp": check_gfp,
     "vmalloc": replay_vmalloc,

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Objects: the calls of kmalloc() and of caches, as methods of a machine."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from operator import index
+from types import ModuleType
+from typing import Any
+
+from kmm_sim.calls.arguments import gfp_mask
+from kmm_sim.errors import KernelBug
+from kmm_sim.mm import kmalloc, slab_common, slub
+from kmm_sim.mm.gfp import ZERO
+from kmm_sim.mm.mmzone import Node
+from kmm_sim.mm.slab_common import KMALLOC_MAX_SIZE, SLAB_FLAGS_PERMITTED, KmemCache, SlabFlags, Slabs
+from kmm_sim.mm.slab_events import KmemCacheAlloc
+
+__all__ = ["ALLOCATORS", "SlabCalls"]
+
+ALLOCATORS: dict[str, ModuleType] = {"slub": slub}
+SIZE_MAX = (1 << 64) - 1
+
+
+class SlabCalls:
+    """What a driver asks of the slab layer.
+
+    The layer comes to be with the first call, as ``slab`` names it; ``slab_options()`` before
+    that says how.
+    """
+
+    node: Node
+    _slabs: Slabs | None = None
+
+    @property
+    def cpus(self) -> int:
+        """The number of CPUs."""
+        raise NotImplementedError
+
+    @property
+    def slabs(self) -> Slabs:
+        """The slab layer."""
+        if self._slabs is None:
+            self._boot_slab()
+        assert self._slabs is not None
+        return self._slabs
+
+    def _boot_slab(
+        self,
+        allocator: str = "slub",
+        *,
+        merge: bool = True,
+        debug: str = "",
+        freelist_random: int | None = None,
+    ) -> None:
+        if allocator not in ALLOCATORS:
+            raise ValueError(f"unknown slab allocator {allocator!r}: there are {', '.join(ALLOCATORS)}")
+        order = RandomOrder(random.Random(freelist_random)) if freelist_random is not None else None
+        self._slabs = Slabs(
+            self.node, ALLOCATORS[allocator], self.cpus, merge, slab_debug_flags(debug), order
+        )
+
+    # Memory of any size
+
+    def kmalloc(self, size: int, gfp: int) -> int:
+        """Return the address of ``size`` bytes of contiguous memory, or 0 when there are none.
+
+        ``gfp`` is a mask such as GFP_KERNEL.  kmalloc(0) is ZERO_SIZE_PTR.  Raises ValueError for a
+        negative size or unknown bits in the mask.
+
+        Linux: kmalloc(), include/linux/slab.h
+        """
+        slabs = self._slabs or self.slabs
+        mask = index(gfp)
+        if mask not in slabs.kmalloc_table or size < 0:
+            gfp_mask(mask)
+            _size(size)
+        return kmalloc.kmalloc(slabs, size, mask)
+
+    def kzalloc(self, size: int, gfp: int) -> int:
+        """Return ``size`` bytes of zeros.  Linux: kzalloc(), include/linux/slab.h"""
+        return self.kmalloc(size, index(gfp) | ZERO)
+
+    def kmalloc_array(self, n: int, size: int, gfp: int) -> int:
+        """Return room for ``n`` elements of ``size`` bytes; 0 if that many bytes do not exist.
+
+        The product is looked at before it is used: in C, too large a one wraps around to a
+        small number.
+
+        Linux: kmalloc_array(), include/linux/slab.h
+        """
+        _size(n)
+        _size(size)
+        if n * size > SIZE_MAX:
+            return 0
+        return self.kmalloc(n * size, gfp)
+
+    def kcalloc(self, n: int, size: int, gfp: int) -> int:
+        """Return ``n`` elements of zeros.  Linux: kcalloc(), include/linux/slab.h"""
+        return self.kmalloc_array(n, size, index(gfp) | ZERO)
+
+    def krealloc(self, ptr: int, new_size: int, gfp: int) -> int:
+        """Return the bytes behind ``ptr`` with room for ``new_size``, perhaps elsewhere; or 0.
+
+        If it returns 0, ``ptr`` is still yours.
+
+        Linux: krealloc(), mm/slab_common.c
+        """
+        return kmalloc.krealloc(self.slabs, index(ptr), _size(new_size), gfp_mask(gfp))
+
+    def kfree(self, ptr: int) -> None:
+        """Give back what kmalloc() returned; 0 (NULL) is nothing.
+
+        Raises KernelBug, and changes nothing, for an address that nobody got.
+
+        Linux: kfree(), mm/slub.c
+        """
+        kmalloc.kfree(self._slabs or self.slabs, ptr)
+
+    def ksize(self, ptr: int) -> int:
+        """Return how many bytes there are behind an address.  Linux: ksize(), mm/slab_common.c"""
+        return kmalloc.ksize(self.slabs, index(ptr))
+
+    # Objects of one size
+
+    def kmem_cache_create(
+        self,
+        name: str,
+        size: int,
+        align: int = 0,
+        flags: int = 0,
+        ctor: Callable[[int], None] | None = None,
+    ) -> KmemCache:
+        """Return a cache of objects of ``size`` bytes.
+
+        ``align`` is in bytes, a power of two or 0; ``flags`` are of SlabFlags; ``ctor`` is called
+        with the address of each object of a new slab.  If a cache of another name would do, it
+        is returned: see SlabFlags.NO_MERGE.
+
+        Linux: kmem_cache_create(), mm/slab_common.c
+        """
+        if not 1 <= index(size) <= KMALLOC_MAX_SIZE:
+            raise ValueError(f"objects have 1 to {KMALLOC_MAX_SIZE} bytes, not {size}")
+        if index(align) < 0 or align & (align - 1) or align > 4096:
+            raise ValueError(f"an alignment is 0 or a power of two up to 4096, not {align}")
+        if index(flags) & ~SLAB_FLAGS_PERMITTED:
+            raise ValueError(f"{SlabFlags(flags & ~SLAB_FLAGS_PERMITTED)!r} cannot be asked for")
+        return slab_common.kmem_cache_create(self.slabs, name, size, align, index(flags), ctor)
+
+    def kmem_cache_alloc(self, cache: KmemCache, gfp: int) -> int:
+        """Return the address of an object, or 0.  Linux: kmem_cache_alloc(), mm/slub.c"""
+        slabs = self._cache(cache).slabs
+        mask = index(gfp)
+        if mask not in slabs.kmalloc_table:
+            gfp_mask(mask)
+        ptr = slabs.allocator.slab_alloc(cache, mask, cache.object_size)
+        if slabs.node.trace is not None:
+            slabs.node.trace.emit(KmemCacheAlloc(ptr, cache.object_size, cache.size, mask, cache.name))
+        return ptr
+
+    def kmem_cache_zalloc(self, cache: KmemCache, gfp: int) -> int:
+        """Return an object full of zeros, or 0.  Linux: kmem_cache_zalloc(), include/linux/slab.h"""
+        return self.kmem_cache_alloc(cache, index(gfp) | ZERO)
+
+    def kmem_cache_free(self, cache: KmemCache, ptr: int) -> None:
+        """Give an object back to its cache.
+
+        Raises KernelBug, and changes nothing, if it is no object of that cache or free already.
+
+        Linux: kmem_cache_free(), mm/slub.c
+        """
+        slabs = self._cache(cache).slabs
+        slab = slab_common.virt_to_slab(slabs, ptr)
+        if slab is None:
+            raise KernelBug(f"kmem_cache_free: {ptr:#x} lies in no slab, so it is no object of {cache.name}")
+        slabs.allocator.slab_free(slab, ptr, cache)
+
+    def kmem_cache_shrink(self, cache: KmemCache) -> None:
+        """Give back all slabs without an object in use.  Linux: kmem_cache_shrink(), mm/slab_common.c"""
+        cache.slabs.allocator.cache_shrink(self._cache(cache))
+
+    def kmem_cache_destroy(self, cache: KmemCache | None) -> None:
+        """Give up a cache; KernelBug if objects are still in use.
+
+        Linux: kmem_cache_destroy(), mm/slab_common.c
+        """
+        slab_common.kmem_cache_destroy(self.slabs, cache)
+
+    def _cache(self, cache: KmemCache) -> KmemCache:
+        if not isinstance(cache, KmemCache):
+            raise TypeError(f"expected a cache, as kmem_cache_create() returns it, not {cache!r}")
+        if cache.slabs is not self._slabs:
+            raise KernelBug(f"{cache!r} is a cache of another machine")
+        return cache
+
+
+class RandomOrder:
+    """The order of a new slab's objects, as CONFIG_SLAB_FREELIST_RANDOM has it.
+
+    Each cache has one shuffled sequence; each slab begins anywhere in it.
+
+    Linux: shuffle_freelist(), mm/slub.c
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.sequences: dict[KmemCache, list[int]] = {}
+
+    def __call__(self, cache: Any, objects: int) -> Sequence[int]:
+        """Return all indices below ``objects``, the first to be handed out first."""
+        count = cache.oo[1]
+        sequence = self.sequences.get(cache)
+        if sequence is None:
+            sequence = self.sequences[cache] = list(range(count))
+            self.rng.shuffle(sequence)
+        start = self.rng.randrange(count)
+        return [at for at in sequence[start:] + sequence[:start] if at < objects]
+
+
+DEBUG_LETTERS = {
+    "F": SlabFlags.CONSISTENCY_CHECKS,
+    "Z": SlabFlags.RED_ZONE,
+    "P": SlabFlags.POISON,
+    "U": SlabFlags.STORE_USER,
+}
+
+
+def slab_debug_flags(letters: str) -> int:
+    """Return the flags that the boot parameter ``slab_debug=FZPU`` stands for.
+
+    Linux: parse_slub_debug_flags(), mm/slub.c
+    """
+    unknown = set(letters.upper()) - set(DEBUG_LETTERS)
+    if unknown:
+        raise ValueError(f"slab_debug knows the letters F, Z, P and U, not {', '.join(sorted(unknown))}")
+    return sum(int(DEBUG_LETTERS[letter]) for letter in set(letters.upper()))
+
+
+def _size(size: int) -> int:
+    if index(size) < 0:
+        raise ValueError(f"a size is 0 or more, not {size}")
+    return index(size)

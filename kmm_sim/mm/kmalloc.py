@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kmalloc(): objects of any size, from caches of a few sizes.
+
+There is a cache for each power of two from 8 bytes to 8 KiB, and for 96 and 192 because those
+sizes are asked for so often.  A request gets the smallest that fits; what is larger than 8 KiB
+gets whole pages.  Requests for DMA memory, for what can be reclaimed and for what is charged to
+a user have caches of their own, so that they do not share slabs.
+
+Linux: mm/slab_common.c, mm/slub.c, include/linux/slab.h
+Simplified: no buckets by call site; accounted caches exist, nobody is charged.
+"""
+
+from __future__ import annotations
+
+from kmm_sim.errors import KernelBug
+from kmm_sim.mm.bad_page import block_around
+from kmm_sim.mm.gfp import GFP_KERNEL, Gfp, gfp_names
+from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Page, get_order, page_address
+from kmm_sim.mm.page_alloc import alloc_pages, free_pages
+from kmm_sim.mm.slab_common import (
+    ARCH_KMALLOC_MINALIGN,
+    KMALLOC_MAX_SIZE,
+    KmemCache,
+    SlabFlags,
+    Slabs,
+    calculate_alignment,
+    create_cache,
+)
+from kmm_sim.mm.slab_events import Kfree, Kmalloc
+
+__all__ = [
+    "KMALLOC_MAX_CACHE_SIZE",
+    "KMALLOC_SIZES",
+    "ZERO_SIZE_PTR",
+    "KmallocType",
+    "create_kmalloc_caches",
+    "kfree",
+    "kmalloc",
+    "kmalloc_fix_flags",
+    "kmalloc_index",
+    "kmalloc_large",
+    "kmalloc_name",
+    "kmalloc_size_roundup",
+    "kmalloc_slab",
+    "kmalloc_table",
+    "kmalloc_type",
+    "krealloc",
+    "ksize",
+    "slab_ksize",
+]
+
+ZERO_SIZE_PTR = 16
+"""What kmalloc(0) returns: an address that nobody may use, yet one that kfree() takes back."""
+KMALLOC_MAX_CACHE_SIZE = 2 * PAGE_SIZE
+KMALLOC_SIZES = (0, 96, 192, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
+"""The size of the objects of each class, by its index; class 0 is none."""
+
+
+class KmallocType:
+    """The kinds of kmalloc caches.  Linux: enum kmalloc_cache_type, include/linux/slab.h"""
+
+    NORMAL = 0
+    RECLAIM = 1
+    DMA = 2
+    CGROUP = 3
+
+
+PREFIXES = ("kmalloc-", "kmalloc-rcl-", "dma-kmalloc-", "kmalloc-cg-")
+TYPE_FLAGS = (SlabFlags.NO_MERGE, SlabFlags.RECLAIM_ACCOUNT, SlabFlags.CACHE_DMA, SlabFlags.ACCOUNT)
+GFP_SLAB_BUG_MASK = int(Gfp.DMA32 | Gfp.HIGHMEM)
+
+
+def kmalloc_index(size: int) -> int:
+    """Return which class of KMALLOC_SIZES serves ``size`` bytes, 1 to 8192.
+
+    Linux: __kmalloc_index(), include/linux/slab.h
+    """
+    if 64 < size <= 96:
+        return 1
+    if 128 < size <= 192:
+        return 2
+    return max(3, (size - 1).bit_length())
+
+
+def kmalloc_type(gfp: int) -> int:
+    """Return the kind of caches for a mask: DMA wins over reclaimable, that over accounted.
+
+    Linux: kmalloc_type(), include/linux/slab.h
+    """
+    if gfp & Gfp.DMA:
+        return KmallocType.DMA
+    if gfp & Gfp.RECLAIMABLE:
+        return KmallocType.RECLAIM
+    return KmallocType.CGROUP if gfp & Gfp.ACCOUNT else KmallocType.NORMAL
+
+
+def kmalloc_name(index: int, kind: int) -> str:
+    """Return the name of a cache: ``kmalloc-96``, ``dma-kmalloc-1k``.
+
+    Linux: INIT_KMALLOC_INFO(), mm/slab_common.c
+    """
+    size = KMALLOC_SIZES[index]
+    return PREFIXES[kind] + (f"{size >> 10}k" if size >= 1024 else str(size))
+
+
+def create_kmalloc_caches(slabs: Slabs) -> None:
+    """Create the caches of every kind and class.
+
+    Linux: create_kmalloc_caches(), new_kmalloc_cache(), create_boot_cache(), mm/slab_common.c
+    """
+    for kind, type_flags in enumerate(TYPE_FLAGS):
+        of_kind: dict[int, KmemCache] = {}
+        for index, size in enumerate(KMALLOC_SIZES):
+            if index:
+                flags = int(type_flags | SlabFlags.KMALLOC)
+                align = max(ARCH_KMALLOC_MINALIGN, size & -size)
+                align = calculate_alignment(flags, align, size)
+                of_kind[index] = create_cache(slabs, kmalloc_name(index, kind), size, align, flags)
+        slabs.kmalloc_caches.append(of_kind)
+
+
+def kmalloc_table(slabs: Slabs, gfp: int) -> list[KmemCache]:
+    """Return the caches for a mask, by (size + 7) >> 3; made once for each mask.
+
+    Linux: kmalloc_slab(), mm/slab.h
+    """
+    if not slabs.kmalloc_caches:
+        create_kmalloc_caches(slabs)
+    of_kind = slabs.kmalloc_caches[kmalloc_type(gfp)]
+    sizes = range(0, KMALLOC_MAX_CACHE_SIZE + 1, 8)
+    table = [of_kind[kmalloc_index(max(size, 1))] for size in sizes]
+    slabs.kmalloc_table[gfp] = table
+    return table
+
+
+def kmalloc_slab(slabs: Slabs, size: int, gfp: int = GFP_KERNEL) -> KmemCache:
+    """Return the cache for ``size`` bytes, 1 to 8192.  Linux: kmalloc_slab(), mm/slab.h"""
+    table = slabs.kmalloc_table.get(gfp) or kmalloc_table(slabs, gfp)
+    return table[(size + 7) >> 3]
+
+
+def kmalloc_fix_flags(slabs: Slabs, gfp: int) -> int:
+    """Take from a mask what no slab can be made of, and say so in the kernel's log.
+
+    Linux: kmalloc_fix_flags(), mm/slab_common.c
+    """
+    invalid = gfp & GFP_SLAB_BUG_MASK
+    fixed = gfp & ~GFP_SLAB_BUG_MASK
+    slabs.node.dmesg.append(
+        f"Unexpected gfp: {invalid:#x} ({gfp_names(invalid)}). "
+        f"Fixing up to gfp: {fixed:#x} ({gfp_names(fixed)}). Fix your code!"
+    )
+    return fixed
+
+
+def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
+    """Return the address of ``size`` bytes or more, 0 if there are none, ZERO_SIZE_PTR for none.
+
+    Linux: __do_kmalloc_node(), mm/slub.c
+    """
+    if size > KMALLOC_MAX_CACHE_SIZE:
+        return kmalloc_large(slabs, size, gfp)
+    if not size:
+        return ZERO_SIZE_PTR
+    s = (slabs.kmalloc_table.get(gfp) or kmalloc_table(slabs, gfp))[(size + 7) >> 3]
+    ptr = slabs.allocator.slab_alloc(s, gfp, size)
+    trace = slabs.node.trace
+    if trace is not None:
+        trace.emit(Kmalloc(ptr, size, s.size, gfp))
+    return ptr
+
+
+def kmalloc_large(slabs: Slabs, size: int, gfp: int) -> int:
+    """Return the address of whole pages for ``size`` bytes, or 0.
+
+    Linux: __kmalloc_large_noprof(), mm/slub.c
+    """
+    node = slabs.node
+    if size > KMALLOC_MAX_SIZE:
+        node.dmesg.append(f"WARNING: kmalloc of {size} bytes: the largest block has {KMALLOC_MAX_SIZE}")
+        return 0
+    order = get_order(size)
+    if gfp & GFP_SLAB_BUG_MASK:
+        gfp = kmalloc_fix_flags(slabs, gfp)
+    page = alloc_pages(node, gfp | int(Gfp.COMP), order)
+    ptr = page_address(page) if page is not None else 0
+    if node.trace is not None:
+        node.trace.emit(Kmalloc(ptr, size, PAGE_SIZE << order, gfp))
+    return ptr
+
+
+def kfree(slabs: Slabs, ptr: int) -> None:
+    """Take back what kmalloc() returned; NULL and ZERO_SIZE_PTR are nothing at all.
+
+    Raises KernelBug, and changes nothing, for an address that nobody got.
+
+    Linux: kfree(), mm/slub.c
+    """
+    slab = slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+    if slab is not None:
+        slabs.allocator.slab_free(slab, ptr, None)
+        return
+    node = slabs.node
+    if ptr > ZERO_SIZE_PTR:
+        page = _large(slabs, ptr)
+        if node.trace is not None:
+            node.trace.emit(Kfree(ptr))
+        free_pages(node, page, page.order)
+    elif node.trace is not None:
+        node.trace.emit(Kfree(ptr))
+
+
+def _large(slabs: Slabs, ptr: int) -> Page:
+    """Return the first of the pages that kmalloc() gave for a large request; KernelBug for others."""
+    node = slabs.node
+    if ptr < PAGE_OFFSET:
+        raise KernelBug(f"{ptr:#x} is no address of kmalloc(): it lies outside the direct map of memory")
+    page = node.pfn_to_page((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+    if page is None:
+        raise KernelBug(f"{ptr:#x} is no address of kmalloc(): this machine has no memory there")
+    head = page if page.order >= 0 and page.refcount else block_around(node, page.pfn)
+    if head is None:
+        raise KernelBug(f"{ptr:#x} lies in page {page.pfn}, which is free: freed twice, or never given out")
+    if not head.gfp & Gfp.COMP:
+        raise KernelBug(
+            f"{ptr:#x} lies in a page that alloc_pages() gave out, not kmalloc(); give it back with free_pages()"
+        )
+    start = page_address(head)
+    if ptr != start:
+        raise KernelBug(f"{ptr:#x} lies {ptr - start} bytes inside the pages that kmalloc() gave out at {start:#x}")
+    return head
+
+
+def kmalloc_size_roundup(size: int) -> int:
+    """Return how many bytes kmalloc() would really give for ``size``.
+
+    Linux: kmalloc_size_roundup(), mm/slab_common.c
+    """
+    if 0 < size <= KMALLOC_MAX_CACHE_SIZE:
+        return KMALLOC_SIZES[kmalloc_index(size)]
+    if 0 < size <= KMALLOC_MAX_SIZE:
+        return PAGE_SIZE << get_order(size)
+    return size
+
+
+def ksize(slabs: Slabs, ptr: int) -> int:
+    """Return how many bytes there are behind an address that kmalloc() returned.
+
+    Linux: ksize(), mm/slab_common.c
+    """
+    if ptr in (0, ZERO_SIZE_PTR):
+        return 0
+    slab = slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+    if slab is None:
+        return PAGE_SIZE << _large(slabs, ptr).order
+    return slab_ksize(slab.cache)
+
+
+def slab_ksize(s: KmemCache) -> int:
+    """Return how many bytes of an object its user may touch.  Linux: slab_ksize(), mm/slub.c"""
+    if s.flags & (SlabFlags.RED_ZONE | SlabFlags.POISON):
+        return s.object_size
+    if s.flags & (SlabFlags.TYPESAFE_BY_RCU | SlabFlags.STORE_USER):
+        return s.inuse
+    return s.size
+
+
+def krealloc(slabs: Slabs, ptr: int, new_size: int, gfp: int) -> int:
+    """Return the address of ``new_size`` bytes that begin with those behind ``ptr``, or 0.
+
+    If there is room enough where they are, they stay.  When it fails, ``ptr`` is still held.
+
+    Linux: krealloc_noprof(), mm/slab_common.c
+    """
+    if not new_size:
+        kfree(slabs, ptr)
+        return ZERO_SIZE_PTR
+    held = ksize(slabs, ptr)
+    if held >= new_size:
+        return ptr
+    new = kmalloc(slabs, new_size, gfp)
+    if new and held:
+        memory = slabs.node.memory
+        memory.copy(new - PAGE_OFFSET, ptr - PAGE_OFFSET, held)
+    if new:
+        kfree(slabs, ptr)
+    return new

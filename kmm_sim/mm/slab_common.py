@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What all slab allocators share: the cache, its flags, creating and destroying it.
+
+A *cache* holds objects of one size.  It takes pages from the page allocator, a *slab* of
+2**order of them at a time, and cuts each slab into objects.  How it remembers which objects
+are free is the business of one of three siblings: SLUB, SLAB, SLOB.  They offer the same
+calls; here stands what calls them.
+
+Linux: mm/slab_common.c, mm/slab.h, include/linux/slab.h
+Simplified: one node; no memory cgroups, no sysfs; caches themselves cost no memory.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from kmm_sim.errors import KernelBug
+from kmm_sim.mm.mmzone import Node
+from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT
+from kmm_sim.mm.slab_events import CacheDestroy
+
+__all__ = [
+    "ARCH_KMALLOC_MINALIGN",
+    "CACHE_LINE_SIZE",
+    "KMALLOC_MAX_SIZE",
+    "SLAB_DEBUG_FLAGS",
+    "SLAB_FLAGS_PERMITTED",
+    "SLAB_MERGE_SAME",
+    "SLAB_NEVER_MERGE",
+    "WORD",
+    "KmemCache",
+    "SlabAllocator",
+    "SlabFlags",
+    "SlabPages",
+    "Slabs",
+    "align_up",
+    "calculate_alignment",
+    "create_cache",
+    "find_mergeable",
+    "kmem_cache_create",
+    "kmem_cache_destroy",
+    "slab_unmergeable",
+    "virt_to_slab",
+]
+
+WORD = 8
+"""Bytes in a pointer: the smallest object, and what everything is aligned to."""
+CACHE_LINE_SIZE = 64
+ARCH_KMALLOC_MINALIGN = 8
+KMALLOC_MAX_SIZE = 1 << 22
+"""The largest object or kmalloc() request: a block of the largest order, 4 MiB."""
+
+
+class SlabFlags(enum.IntFlag):
+    """What a cache is to be like.  Members drop the ``SLAB_``; the values are those of 6.12.
+
+    Linux: enum _slab_flag_bits, include/linux/slab.h
+    """
+
+    CONSISTENCY_CHECKS = 1 << 0
+    RED_ZONE = 1 << 1
+    POISON = 1 << 2
+    KMALLOC = 1 << 3
+    HWCACHE_ALIGN = 1 << 4
+    CACHE_DMA = 1 << 5
+    CACHE_DMA32 = 1 << 6
+    STORE_USER = 1 << 7
+    PANIC = 1 << 8
+    TYPESAFE_BY_RCU = 1 << 9
+    TRACE = 1 << 10
+    NOLEAKTRACE = 1 << 11
+    NO_MERGE = 1 << 12
+    ACCOUNT = 1 << 13
+    NO_USER_FLAGS = 1 << 14
+    SKIP_KFENCE = 1 << 15
+    RECLAIM_ACCOUNT = 1 << 16
+    OBJECT_POISON = 1 << 17
+    CMPXCHG_DOUBLE = 1 << 18
+    NO_OBJ_EXT = 1 << 19
+
+
+_F = SlabFlags
+SLAB_DEBUG_FLAGS = int(_F.RED_ZONE | _F.POISON | _F.STORE_USER | _F.TRACE | _F.CONSISTENCY_CHECKS)
+"""With any of these a cache checks its objects, and is slow."""
+SLAB_NEVER_MERGE = int(
+    _F.RED_ZONE | _F.POISON | _F.STORE_USER | _F.TRACE | _F.TYPESAFE_BY_RCU | _F.NOLEAKTRACE | _F.NO_MERGE
+)
+SLAB_MERGE_SAME = int(_F.RECLAIM_ACCOUNT | _F.CACHE_DMA | _F.CACHE_DMA32 | _F.ACCOUNT)
+SLAB_FLAGS_PERMITTED = SLAB_DEBUG_FLAGS | int(
+    _F.HWCACHE_ALIGN | _F.CACHE_DMA | _F.CACHE_DMA32 | _F.PANIC | _F.TYPESAFE_BY_RCU | _F.NOLEAKTRACE
+    | _F.RECLAIM_ACCOUNT | _F.ACCOUNT | _F.KMALLOC | _F.NO_MERGE | _F.NO_USER_FLAGS
+)
+"""What a caller of kmem_cache_create() may ask for."""
+
+
+@dataclass(slots=True, eq=False)
+class KmemCache:
+    """A cache, as its users see it: sizes and alignment in bytes.
+
+    ``size`` is what one object takes up in a slab, ``object_size`` what its user may use, and
+    ``inuse`` how far into it anything but notes of the allocator may stand.
+    ``refcount`` counts the names under which it was created; -1 is never merged with another.
+
+    Linux: struct kmem_cache, mm/slab.h
+    """
+
+    name: str
+    object_size: int
+    align: int
+    flags: int
+    slabs: Slabs
+    ctor: Callable[[int], None] | None = None
+    size: int = 0
+    inuse: int = 0
+    refcount: int = 1
+    aliases: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<struct kmem_cache {self.name} object_size:{self.object_size} size:{self.size}>"
+
+
+class SlabPages(Protocol):
+    """The pages of one slab, and the cache they belong to.  Linux: struct slab, mm/slab.h"""
+
+    @property
+    def cache(self) -> KmemCache:
+        """The cache that took the pages."""
+
+    @property
+    def pfn(self) -> int:
+        """The first of the pages."""
+
+
+class SlabAllocator(Protocol):
+    """What SLUB, SLAB and SLOB have in common: the modules themselves are of this shape."""
+
+    def cache_create(self, cache: KmemCache) -> None:
+        """Lay a new cache out: find its sizes and its order."""
+
+    def slab_alloc(self, cache: Any, gfp: int, orig_size: int) -> int:
+        """Return the address of a free object, now in use, or 0."""
+
+    def slab_free(self, slab: Any, ptr: int, cache: KmemCache | None) -> None:
+        """Take an object back; ``cache`` is where its user says it belongs, if he says so."""
+
+    def cache_shrink(self, cache: Any) -> None:
+        """Give back every slab that has no object in use."""
+
+    def cache_shutdown(self, cache: Any) -> list[int]:
+        """Give all slabs back; return the addresses of objects still in use."""
+
+    def new_cache(self, **fields: Any) -> KmemCache:
+        """Return a cache of the allocator's own kind."""
+
+
+@dataclass(slots=True, eq=False)
+class Slabs:
+    """The slab layer of one machine.
+
+    ``caches`` are all caches, newest first.  ``pages`` finds the slab that a page belongs to.
+    ``kmalloc_table[gfp]`` are the caches for kmalloc() by size; see kmm_sim/mm/kmalloc.py.
+    ``freelist_order`` says in which order a new slab hands out its objects; None is by address.
+    ``debug`` are flags that every cache gets, as with the boot parameter slab_debug; ``ticks``
+    is the clock of their tracks.
+
+    Linux: slab_caches, mm/slab_common.c
+    """
+
+    node: Node
+    allocator: SlabAllocator
+    cpus: int = 1
+    merge: bool = True
+    debug: int = 0
+    freelist_order: Callable[[KmemCache, int], Sequence[int]] | None = None
+    caches: list[KmemCache] = field(default_factory=list)
+    pages: dict[int, Any] = field(default_factory=dict)
+    kmalloc_caches: list[dict[int, KmemCache]] = field(default_factory=list)
+    kmalloc_table: dict[int, list[KmemCache]] = field(default_factory=dict)
+    ticks: int = 0
+
+
+def align_up(value: int, alignment: int) -> int:
+    """Return the next multiple of ``alignment`` from ``value`` on.
+
+    Linux: ALIGN(), include/linux/align.h
+    """
+    return -(-value // alignment) * alignment
+
+
+def virt_to_slab(slabs: Slabs, ptr: int) -> Any | None:
+    """Return the slab around an address, or None.  Linux: virt_to_slab(), mm/slab.h"""
+    return slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+
+
+def calculate_alignment(flags: int, align: int, size: int) -> int:
+    """Return the alignment of objects, in bytes, from what was asked for.
+
+    HWCACHE_ALIGN wants objects not to share cache lines; small ones share them evenly.
+
+    Linux: calculate_alignment(), mm/slab_common.c
+    """
+    if flags & SlabFlags.HWCACHE_ALIGN:
+        ralign = CACHE_LINE_SIZE
+        while size <= ralign // 2:
+            ralign //= 2
+        align = max(align, ralign)
+    return align_up(max(align, WORD), WORD)
+
+
+def slab_unmergeable(slabs: Slabs, s: KmemCache) -> bool:
+    """Return whether a cache has to be on its own.
+
+    Linux: slab_unmergeable(), mm/slab_common.c
+    """
+    return not slabs.merge or bool(s.flags & SLAB_NEVER_MERGE) or s.ctor is not None or s.refcount < 0
+
+
+def find_mergeable(slabs: Slabs, size: int, align: int, flags: int) -> KmemCache | None:
+    """Return a cache whose objects would do as well: as large, as aligned, of the same kind.
+
+    Linux: find_mergeable(), mm/slab_common.c
+    """
+    flags |= slabs.debug
+    if not slabs.merge or flags & SLAB_NEVER_MERGE:
+        return None
+    size = align_up(size, WORD)
+    align = calculate_alignment(flags, align, size)
+    size = align_up(size, align)
+    for s in reversed(slabs.caches):
+        if slab_unmergeable(slabs, s) or size > s.size:
+            continue
+        if flags & SLAB_MERGE_SAME != s.flags & SLAB_MERGE_SAME:
+            continue
+        if s.size % align == 0 and s.size - size < WORD:
+            return s
+    return None
+
+
+def kmem_cache_create(
+    slabs: Slabs,
+    name: str,
+    object_size: int,
+    align: int = 0,
+    flags: int = 0,
+    ctor: Callable[[int], None] | None = None,
+) -> KmemCache:
+    """Return a cache for objects of ``object_size`` bytes; it may be one that exists already.
+
+    Linux: __kmem_cache_create_args(), mm/slab_common.c
+    Simplified: no user-copy region.
+    """
+    if ctor is None and (twin := find_mergeable(slabs, object_size, align, flags)) is not None:
+        twin.refcount += 1
+        twin.aliases.append(name)
+        twin.object_size = max(twin.object_size, object_size)
+        twin.inuse = max(twin.inuse, align_up(object_size, WORD))
+        return twin
+    return create_cache(slabs, name, object_size, calculate_alignment(flags, align, object_size), flags, ctor)
+
+
+def create_cache(
+    slabs: Slabs,
+    name: str,
+    object_size: int,
+    align: int,
+    flags: int,
+    ctor: Callable[[int], None] | None = None,
+) -> KmemCache:
+    """Make a cache and list it; the alignment is final.  Linux: create_cache(), mm/slab_common.c"""
+    if not flags & SlabFlags.NO_USER_FLAGS:
+        flags |= slabs.debug
+    s = slabs.allocator.new_cache(
+        name=name, object_size=object_size, align=align, flags=flags, slabs=slabs, ctor=ctor
+    )
+    slabs.allocator.cache_create(s)
+    slabs.caches.insert(0, s)
+    return s
+
+
+def kmem_cache_destroy(slabs: Slabs, s: KmemCache | None) -> None:
+    """Give up a cache; when its last user has done so, all its pages go back.
+
+    Raises KernelBug if objects are still in use.  Linux prints a report and goes on with the
+    pages lost; so do we, but for the cache, which stays so that its objects can be freed.
+
+    Linux: kmem_cache_destroy(), mm/slab_common.c
+    """
+    if s is None:
+        return
+    if s not in slabs.caches:
+        raise KernelBug(f"kmem_cache_destroy: {s.name} was destroyed already")
+    if s.refcount > 1:
+        s.refcount -= 1
+        return
+    remaining = slabs.allocator.cache_shutdown(s)
+    if remaining:
+        slabs.node.dmesg.append(f"kmem_cache_destroy {s.name}: Slab cache still has objects when called")
+        shown = ", ".join(hex(ptr) for ptr in remaining[:3])
+        raise KernelBug(
+            f"kmem_cache_destroy: {s.name} still has {len(remaining)} objects in use ({shown}"
+            f"{', ...' if len(remaining) > 3 else ''}); free all objects first"
+        )
+    slabs.caches.remove(s)
+    if slabs.node.trace is not None:
+        slabs.node.trace.emit(CacheDestroy(s.name))

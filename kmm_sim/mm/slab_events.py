@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a slab allocator tells, step by step.
+
+``kmalloc``, ``kfree``, ``kmem_cache_alloc`` and ``kmem_cache_free`` are Linux's own tracepoints.
+Those that begin with ``sim_`` tell where an object came from or went, and how slabs change
+lists; a cache is known by its name, a slab by the pfn of its first page, an object by its
+index in the slab.
+
+Linux: include/trace/events/kmem.h
+Simplified: plain addresses, no call sites, one node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kmm_sim.mm.gfp import gfp_names
+from kmm_sim.trace import Event
+
+__all__ = [
+    "CacheCreate",
+    "CacheDestroy",
+    "CpuPartialAdd",
+    "CpuPartialDel",
+    "CpuSlabLoad",
+    "CpuSlabUnload",
+    "Kfree",
+    "Kmalloc",
+    "KmemCacheAlloc",
+    "KmemCacheFree",
+    "ObjectGet",
+    "ObjectPut",
+    "PartialAdd",
+    "PartialDel",
+    "SlabDiscard",
+    "SlabEvent",
+    "SlabNew",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SlabEvent(Event):
+    """The base of all that a slab allocator tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kmalloc(SlabEvent):
+    """The caller of kmalloc() asked for so many bytes and got so many; ptr 0 is none at all."""
+
+    tracepoint = "kmalloc"
+    ptr: int
+    bytes_req: int
+    bytes_alloc: int
+    gfp: int
+
+    def __str__(self) -> str:
+        return _allocated(self)
+
+
+@dataclass(frozen=True, slots=True)
+class KmemCacheAlloc(SlabEvent):
+    """The caller of kmem_cache_alloc() got an object, or nothing (ptr 0)."""
+
+    tracepoint = "kmem_cache_alloc"
+    ptr: int
+    bytes_req: int
+    bytes_alloc: int
+    gfp: int
+    cache: str
+
+    def __str__(self) -> str:
+        return f"{_allocated(self)} name={self.cache}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kfree(SlabEvent):
+    """The caller gave kfree() this address."""
+
+    tracepoint = "kfree"
+    ptr: int
+
+    def __str__(self) -> str:
+        return f"kfree: ptr={self.ptr:#x}"
+
+
+@dataclass(frozen=True, slots=True)
+class KmemCacheFree(SlabEvent):
+    """The caller gave an object back to its cache."""
+
+    tracepoint = "kmem_cache_free"
+    ptr: int
+    cache: str
+
+    def __str__(self) -> str:
+        return f"kmem_cache_free: ptr={self.ptr:#x} name={self.cache}"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheCreate(SlabEvent):
+    """A cache came to be, with slabs of ``objects`` objects of ``size`` bytes, for so many CPUs."""
+
+    tracepoint = "sim_cache_create"
+    cache: str
+    object_size: int
+    size: int
+    order: int
+    objects: int
+    cpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheDestroy(SlabEvent):
+    """A cache is no more."""
+
+    tracepoint = "sim_cache_destroy"
+    cache: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlabNew(SlabEvent):
+    """Pages from the page allocator became a slab; all its objects are free, in this order."""
+
+    tracepoint = "sim_slab_new"
+    cache: str
+    pfn: int
+    order: int
+    freelist: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlabDiscard(SlabEvent):
+    """A slab with no object in use gives its pages back to the page allocator."""
+
+    tracepoint = "sim_slab_discard"
+    cache: str
+    pfn: int
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSlabLoad(SlabEvent):
+    """A CPU took a slab's whole freelist for itself.
+
+    ``source``: "own" (others had freed objects of its own slab), "cpu partial", "node
+    partial" or "new".
+    """
+
+    tracepoint = "sim_cpu_slab_load"
+    cache: str
+    cpu: int
+    pfn: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSlabUnload(SlabEvent):
+    """A CPU let go of its slab; what was left on its freelist went back to the slab's."""
+
+    tracepoint = "sim_cpu_slab_unload"
+    cache: str
+    cpu: int
+    pfn: int
+
+
+@dataclass(frozen=True, slots=True)
+class CpuPartialAdd(SlabEvent):
+    """A slab with free objects went to the head of a CPU's own partial list."""
+
+    tracepoint = "sim_cpu_partial_add"
+    cache: str
+    cpu: int
+    pfn: int
+
+
+@dataclass(frozen=True, slots=True)
+class CpuPartialDel(SlabEvent):
+    """A slab left a CPU's own partial list."""
+
+    tracepoint = "sim_cpu_partial_del"
+    cache: str
+    cpu: int
+    pfn: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartialAdd(SlabEvent):
+    """A slab went on the node's partial list: at its head, or at its tail."""
+
+    tracepoint = "sim_partial_add"
+    cache: str
+    pfn: int
+    tail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartialDel(SlabEvent):
+    """A slab left the node's partial list."""
+
+    tracepoint = "sim_partial_del"
+    cache: str
+    pfn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectGet(SlabEvent):
+    """The first object of a freelist is in use now: of a CPU's freelist, or (cpu -1) the slab's."""
+
+    tracepoint = "sim_object_get"
+    cache: str
+    cpu: int
+    pfn: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPut(SlabEvent):
+    """An object went to the head of a freelist: of a CPU's, or (cpu -1) of the slab's own."""
+
+    tracepoint = "sim_object_put"
+    cache: str
+    cpu: int
+    pfn: int
+    index: int
+
+
+def _allocated(event: Kmalloc | KmemCacheAlloc) -> str:
+    return (
+        f"{event.tracepoint}: ptr={event.ptr:#x} bytes_req={event.bytes_req} "
+        f"bytes_alloc={event.bytes_alloc} gfp_flags={gfp_names(event.gfp) or 'none'}"
+    )

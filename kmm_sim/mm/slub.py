@@ -1,0 +1,543 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""SLUB: each CPU takes a slab for itself and hands its objects out.
+
+The freelist of that slab is the CPU's own: allocating takes its first object, freeing puts an
+object back first, with nobody to ask.  Only when it runs dry does the CPU look further: for
+objects that others freed in its slab, for the slabs it has put aside, for the node's partial
+slabs, and at last for new pages.  A full slab is on no list at all; the first free of one of
+its objects brings it back.
+
+Linux: mm/slub.c
+Simplified: one node, no bulk calls; freeing for RCU is done at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kmm_sim.errors import KernelBug
+from kmm_sim.mm import slub_debug
+from kmm_sim.mm.gfp import NOWARN, ZERO, Gfp, gfp_names
+from kmm_sim.mm.kmalloc import kmalloc_fix_flags
+from kmm_sim.mm.page import PAGE_OFFSET, pfn_to_virt
+from kmm_sim.mm.page_alloc import alloc_pages, free_pages
+from kmm_sim.mm.slab_common import KmemCache, SlabFlags
+from kmm_sim.mm.slab_events import (
+    CacheCreate,
+    CpuPartialAdd,
+    CpuPartialDel,
+    CpuSlabLoad,
+    CpuSlabUnload,
+    Kfree,
+    KmemCacheFree,
+    ObjectGet,
+    ObjectPut,
+    PartialAdd,
+    PartialDel,
+    SlabDiscard,
+    SlabNew,
+)
+from kmm_sim.mm.slub_def import KmemCacheCpu, Slab, SlubCache, calculate_sizes, kmem_cache_debug
+
+__all__ = [
+    "add_partial",
+    "alloc_single",
+    "allocate_slab",
+    "cache_create",
+    "cache_shrink",
+    "cache_shutdown",
+    "deactivate_slab",
+    "discard_slab",
+    "flush_all",
+    "flush_slab",
+    "free_to_partial_list",
+    "get_freelist",
+    "get_partial_node",
+    "new_cache",
+    "new_slab",
+    "object_index",
+    "put_cpu_partial",
+    "put_partials",
+    "remove_partial",
+    "slab_alloc",
+    "slab_alloc_slow",
+    "slab_free",
+    "slab_free_slow",
+    "slab_out_of_memory",
+]
+
+GFP_SLAB_BUG_MASK = int(Gfp.DMA32 | Gfp.HIGHMEM)
+GFP_RECLAIM_MASK = int(
+    Gfp.RECLAIM | Gfp.HIGH | Gfp.IO | Gfp.FS | Gfp.NOWARN | Gfp.RETRY_MAYFAIL | Gfp.NOFAIL
+    | Gfp.NORETRY | Gfp.MEMALLOC | Gfp.NOMEMALLOC
+)  # fmt: skip
+GFP_CONSTRAINT_MASK = int(Gfp.HARDWALL | Gfp.THISNODE)
+NOMEMALLOC, NORETRY, NOFAIL = int(Gfp.NOMEMALLOC), int(Gfp.NORETRY), int(Gfp.NOFAIL)
+RECLAIM, DIRECT_RECLAIM = int(Gfp.RECLAIM), int(Gfp.DIRECT_RECLAIM)
+SHRINK_PROMOTE_MAX = 32
+
+
+# Caches
+
+
+def new_cache(**fields: Any) -> SlubCache:
+    """Return an empty cache.  Linux: no counterpart; struct kmem_cache is zeroed memory there"""
+    return SlubCache(**fields)
+
+
+def cache_create(s: SlubCache) -> None:
+    """Lay a cache out and give each CPU its place in it.
+
+    Linux: do_kmem_cache_create(), mm/slub.c
+    """
+    slabs = s.slabs
+    calculate_sizes(s, slabs.cpus)
+    if not s.flags & SlabFlags.CONSISTENCY_CHECKS:
+        s.flags |= int(SlabFlags.CMPXCHG_DOUBLE)
+    s.cpu_slab = [KmemCacheCpu(cpu) for cpu in range(slabs.cpus)]
+    s.zone = slabs.node.zones[0]
+    if slabs.node.trace is not None:
+        slabs.node.trace.emit(CacheCreate(s.name, s.object_size, s.size, *s.oo, slabs.cpus))
+
+
+# New slabs and old ones
+
+
+def allocate_slab(s: SlubCache, gfp: int) -> Slab | None:
+    """Turn pages into a slab: of the order that wastes little, else of the least that will do.
+
+    Linux: allocate_slab(), mm/slub.c
+    """
+    node = s.slabs.node
+    gfp |= s.allocflags
+    order, objects = s.oo
+    alloc_gfp = (gfp | NOWARN | NORETRY) & ~NOFAIL
+    if alloc_gfp & DIRECT_RECLAIM and order > s.min[0]:
+        alloc_gfp = (alloc_gfp | NOMEMALLOC) & ~RECLAIM
+    page = alloc_pages(node, alloc_gfp, order)
+    if page is None:
+        order, objects = s.min
+        page = alloc_pages(node, gfp, order)
+        if page is None:
+            return None
+    freelist = list(range(objects))
+    if s.slabs.freelist_order is not None:
+        freelist = list(s.slabs.freelist_order(s, objects))
+    base = pfn_to_virt(page.pfn) + s.red_left_pad
+    slab = Slab(s, page.pfn, order, objects, base, freelist[::-1], bytearray(objects))
+    for pfn in range(page.pfn, page.pfn + (1 << order)):
+        s.slabs.pages[pfn] = slab
+    s.node.slabs[page.pfn] = slab
+    s.node.total_objects += objects
+    if node.trace is not None:
+        node.trace.emit(SlabNew(s.name, page.pfn, order, tuple(freelist)))
+    if kmem_cache_debug(s):
+        slub_debug.setup_slab_debug(s, slab)
+    if s.ctor is not None:
+        for index in freelist:
+            s.ctor(base + index * s.size)
+    return slab
+
+
+def new_slab(s: SlubCache, gfp: int) -> Slab | None:
+    """Return a new slab or None.  Linux: new_slab(), mm/slub.c"""
+    if gfp & GFP_SLAB_BUG_MASK:
+        gfp = kmalloc_fix_flags(s.slabs, gfp)
+    return allocate_slab(s, gfp & (GFP_RECLAIM_MASK | GFP_CONSTRAINT_MASK))
+
+
+def discard_slab(s: SlubCache, slab: Slab) -> None:
+    """Give the pages of a slab back to the page allocator.  Linux: discard_slab(), mm/slub.c"""
+    node = s.slabs.node
+    if kmem_cache_debug(s):
+        slub_debug.check_slab_on_free(s, slab)
+    del s.node.slabs[slab.pfn]
+    s.node.total_objects -= slab.objects
+    for pfn in range(slab.pfn, slab.pfn + (1 << slab.order)):
+        del s.slabs.pages[pfn]
+    if node.trace is not None:
+        node.trace.emit(SlabDiscard(s.name, slab.pfn, slab.order))
+    free_pages(node, node.page(slab.pfn), slab.order)
+
+
+# The node's partial list
+
+
+def add_partial(s: SlubCache, slab: Slab, tail: bool) -> None:
+    """Put a slab on the node's partial list.  Linux: add_partial(), mm/slub.c"""
+    partial = s.node.partial
+    partial[slab.pfn] = slab
+    if not tail:
+        partial.move_to_end(slab.pfn, last=False)
+    slab.node_partial = True
+    if s.slabs.node.trace is not None:
+        s.slabs.node.trace.emit(PartialAdd(s.name, slab.pfn, tail))
+
+
+def remove_partial(s: SlubCache, slab: Slab) -> None:
+    """Take a slab off the node's partial list.  Linux: remove_partial(), mm/slub.c"""
+    del s.node.partial[slab.pfn]
+    slab.node_partial = False
+    if s.slabs.node.trace is not None:
+        s.slabs.node.trace.emit(PartialDel(s.name, slab.pfn))
+
+
+def get_partial_node(s: SlubCache, c: KmemCacheCpu) -> Slab | None:
+    """Take the first partial slab; put some that follow aside for this CPU.
+
+    Linux: get_partial_node(), mm/slub.c
+    """
+    partial, partial_slabs = None, 0
+    for slab in list(s.node.partial.values()):
+        remove_partial(s, slab)
+        if partial is None:
+            partial = slab
+            if s.cpu_partial_slabs == 0:
+                break
+        else:
+            put_cpu_partial(s, c, slab, drain=False)
+            partial_slabs += 1
+            if partial_slabs > s.cpu_partial_slabs // 2:
+                break
+    return partial
+
+
+# A CPU's own slabs
+
+
+def put_cpu_partial(s: SlubCache, c: KmemCacheCpu, slab: Slab, drain: bool) -> None:
+    """Put a slab aside for this CPU; with too many aside, all of those go to the node first.
+
+    Linux: put_cpu_partial(), mm/slub.c
+    """
+    slabs, to_put = 0, None
+    if c.partial:
+        if drain and c.partial[-1].slabs >= s.cpu_partial_slabs:
+            to_put, c.partial = c.partial, []
+            _tell_cpu_partial_del(s, c, to_put)
+        else:
+            slabs = c.partial[-1].slabs
+    slab.slabs = slabs + 1
+    c.partial.append(slab)
+    if s.slabs.node.trace is not None:
+        s.slabs.node.trace.emit(CpuPartialAdd(s.name, c.cpu, slab.pfn))
+    if to_put is not None:
+        put_partials(s, to_put)
+
+
+def _tell_cpu_partial_del(s: SlubCache, c: KmemCacheCpu, left: list[Slab]) -> None:
+    if s.slabs.node.trace is not None:
+        for slab in reversed(left):
+            s.slabs.node.trace.emit(CpuPartialDel(s.name, c.cpu, slab.pfn))
+
+
+def put_partials(s: SlubCache, partial_slabs: list[Slab]) -> None:
+    """Move slabs that a CPU had aside to the node; it keeps few that are empty.
+
+    Linux: __put_partials(), mm/slub.c
+    """
+    to_discard = []
+    for slab in reversed(partial_slabs):
+        if not slab.inuse and s.node.nr_partial >= s.min_partial:
+            to_discard.append(slab)
+        else:
+            add_partial(s, slab, tail=True)
+    for slab in reversed(to_discard):
+        discard_slab(s, slab)
+
+
+def get_freelist(s: SlubCache, c: KmemCacheCpu, slab: Slab, source: str) -> bool:
+    """Give a slab's whole freelist to this CPU; return whether there was anything on it.
+
+    Linux: get_freelist(), freeze_slab(), mm/slub.c
+    """
+    freelist = slab.freelist
+    slab.inuse = slab.objects
+    slab.frozen = bool(freelist)
+    trace = s.slabs.node.trace
+    if not freelist:
+        c.slab, c.freelist = None, []
+        if trace is not None:
+            trace.emit(CpuSlabUnload(s.name, c.cpu, slab.pfn))
+        return False
+    c.slab, c.freelist, slab.freelist = slab, freelist, []
+    if trace is not None:
+        trace.emit(CpuSlabLoad(s.name, c.cpu, slab.pfn, source))
+    return True
+
+
+def deactivate_slab(s: SlubCache, c: KmemCacheCpu) -> None:
+    """Take a CPU's slab away from it and put the slab where it belongs.
+
+    Linux: deactivate_slab(), mm/slub.c
+    """
+    slab = c.slab
+    assert slab is not None
+    tail = bool(slab.freelist)
+    slab.frozen = False
+    slab.inuse -= len(c.freelist)
+    slab.freelist += c.freelist
+    c.slab, c.freelist = None, []
+    if s.slabs.node.trace is not None:
+        s.slabs.node.trace.emit(CpuSlabUnload(s.name, c.cpu, slab.pfn))
+    if not slab.inuse and s.node.nr_partial >= s.min_partial:
+        discard_slab(s, slab)
+    elif slab.freelist:
+        add_partial(s, slab, tail)
+
+
+def flush_slab(s: SlubCache, c: KmemCacheCpu) -> None:
+    """Take all slabs away from a CPU.  Linux: flush_slab(), put_partials_cpu(), mm/slub.c"""
+    if c.slab is not None:
+        deactivate_slab(s, c)
+    partial, c.partial = c.partial, []
+    _tell_cpu_partial_del(s, c, partial)
+    put_partials(s, partial)
+
+
+def flush_all(s: SlubCache) -> None:
+    """Take all slabs away from all CPUs.  Linux: flush_all(), mm/slub.c"""
+    for c in s.cpu_slab:
+        flush_slab(s, c)
+
+
+# Allocating
+
+
+def slab_alloc(s: SlubCache, gfp: int, orig_size: int) -> int:
+    """Return the address of an object, now in use, or 0.
+
+    ``orig_size`` is what the caller of kmalloc() asked for, in bytes.
+
+    Linux: slab_alloc_node(), mm/slub.c
+    """
+    c = s.cpu_slab[s.zone.cpu]  # type: ignore[union-attr]
+    if not c.freelist:
+        return slab_alloc_slow(s, c, gfp, orig_size)
+    index = c.freelist.pop()
+    slab = c.slab
+    slab.live[index] = 1  # type: ignore[union-attr]
+    trace = s.slabs.node.trace
+    if trace is not None:
+        trace.emit(ObjectGet(s.name, c.cpu, slab.pfn, index))  # type: ignore[union-attr]
+    ptr = slab.base + index * s.size  # type: ignore[union-attr]
+    if gfp & ZERO:
+        s.slabs.node.memory.clear(ptr - PAGE_OFFSET, s.object_size)
+    return ptr
+
+
+def slab_alloc_slow(s: SlubCache, c: KmemCacheCpu, gfp: int, orig_size: int) -> int:
+    """Find the CPU a slab with free objects: its own, one put aside, the node's, a new one.
+
+    Linux: ___slab_alloc(), mm/slub.c
+    """
+    if kmem_cache_debug(s):
+        return alloc_single(s, gfp, orig_size)
+    if c.slab is not None and get_freelist(s, c, c.slab, "own"):
+        return slab_alloc(s, gfp, orig_size)
+    if c.partial:
+        slab = c.partial.pop()
+        _tell_cpu_partial_del(s, c, [slab])
+        get_freelist(s, c, slab, "cpu partial")
+        return slab_alloc(s, gfp, orig_size)
+    partial = get_partial_node(s, c)
+    if partial is not None:
+        get_freelist(s, c, partial, "node partial")
+        return slab_alloc(s, gfp, orig_size)
+    new = new_slab(s, gfp)
+    if new is None:
+        slab_out_of_memory(s, c, gfp)
+        return 0
+    get_freelist(s, c, new, "new")
+    return slab_alloc(s, gfp, orig_size)
+
+
+def alloc_single(s: SlubCache, gfp: int, orig_size: int) -> int:
+    """Take one object of a cache whose objects are checked; its slabs stay with the node.
+
+    Linux: alloc_single_from_partial(), alloc_single_from_new_slab(), mm/slub.c
+    """
+    slab = next(iter(s.node.partial.values()), None)
+    is_new = slab is None
+    if slab is None:
+        slab = new_slab(s, gfp)
+        if slab is None:
+            slab_out_of_memory(s, s.cpu_slab[s.zone.cpu], gfp)  # type: ignore[union-attr]
+            return 0
+    index = slab.freelist[-1]
+    slub_debug.alloc_debug_processing(s, slab, index, orig_size)
+    slab.freelist.pop()
+    slab.inuse += 1
+    slab.live[index] = 1
+    if s.slabs.node.trace is not None:
+        s.slabs.node.trace.emit(ObjectGet(s.name, -1, slab.pfn, index))
+    if is_new and slab.inuse < slab.objects:
+        add_partial(s, slab, tail=False)
+    elif not is_new and slab.inuse == slab.objects:
+        remove_partial(s, slab)
+    ptr = slab.base + index * s.size
+    if gfp & ZERO:
+        s.slabs.node.memory.clear(ptr - PAGE_OFFSET, s.object_size)
+    return ptr
+
+
+def slab_out_of_memory(s: SlubCache, c: KmemCacheCpu, gfp: int) -> None:
+    """Write to the kernel's log that a cache got no pages.  Linux: slab_out_of_memory(), mm/slub.c"""
+    if gfp & NOWARN:
+        return
+    node = s.node
+    free = sum(slab.objects - slab.inuse for slab in node.partial.values())
+    s.slabs.node.dmesg += [
+        f"SLUB: Unable to allocate memory on CPU {c.cpu} (of node 0) on node -1, gfp={gfp:#x}({gfp_names(gfp)})",
+        f"  cache: {s.name}, object size: {s.object_size}, buffer size: {s.size}, "
+        f"default order: {s.oo[0]}, min order: {s.min[0]}",
+        f"  node 0: slabs: {node.nr_slabs}, objs: {node.total_objects}, free: {free}",
+    ]
+
+
+# Freeing
+
+
+def object_index(s: SlubCache, slab: Slab, ptr: int) -> int:
+    """Return which object of a slab begins at an address and is in use.
+
+    Raises KernelBug if none is.
+
+    Linux: no counterpart; without slab_debug it would corrupt a freelist, and notice later
+    """
+    index, inside = divmod(ptr - slab.base, s.size)
+    if 0 <= index < slab.objects and not inside:
+        if slab.live[index]:
+            return index
+        slub_debug.report_double_free(s, slab, index)
+        raise KernelBug(
+            f"double free: the object at {ptr:#x} in {s.name} is free already; nobody holds it"
+        )
+    slub_debug.report_bad_pointer(s, slab, ptr)
+    if not 0 <= index < slab.objects:
+        raise KernelBug(f"{ptr:#x} lies in a slab of {s.name}, but in no object of it")
+    start = slab.base + index * s.size
+    state = "in use" if slab.live[index] else "free"
+    raise KernelBug(
+        f"{ptr:#x} is not the beginning of an object: it lies {inside} bytes inside object {index} of "
+        f"{s.name}, which is {state} and begins at {start:#x}; free an object by its first byte"
+    )
+
+
+def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
+    """Take an object back; from kfree() ``cache`` is None.
+
+    Raises KernelBug, and changes nothing, if nobody holds an object that begins there, or if
+    it belongs to another cache.
+
+    Linux: slab_free(), do_slab_free(), mm/slub.c
+    """
+    s = slab.cache
+    index, inside = divmod(ptr - slab.base, s.size)
+    if inside or index < 0 or index >= slab.objects or not slab.live[index]:
+        index = object_index(s, slab, ptr)
+    if cache is not None and cache is not s:
+        raise KernelBug(slub_debug.report_wrong_cache(s, cache, ptr))
+    c = s.cpu_slab[s.zone.cpu]  # type: ignore[union-attr]
+    trace = s.slabs.node.trace
+    if trace is not None:
+        trace.emit(Kfree(ptr) if cache is None else KmemCacheFree(ptr, cache.name))
+    if slab is not c.slab:
+        slab_free_slow(s, c, slab, index)
+        return
+    slab.live[index] = 0
+    c.freelist.append(index)
+    if trace is not None:
+        trace.emit(ObjectPut(s.name, c.cpu, slab.pfn, index))
+
+
+def slab_free_slow(s: SlubCache, c: KmemCacheCpu, slab: Slab, index: int) -> None:
+    """Put an object on the freelist of a slab that is not this CPU's.
+
+    A slab that was full is put aside for this CPU; one that is empty now may go.
+
+    Linux: __slab_free(), mm/slub.c
+    """
+    if kmem_cache_debug(s):
+        free_to_partial_list(s, slab, index)
+        return
+    had_free = bool(slab.freelist)
+    _put(s, slab, index)
+    if slab.frozen:
+        return
+    if not had_free:
+        put_cpu_partial(s, c, slab, drain=True)
+    elif not slab.inuse and slab.node_partial and s.node.nr_partial >= s.min_partial:
+        remove_partial(s, slab)
+        discard_slab(s, slab)
+
+
+def free_to_partial_list(s: SlubCache, slab: Slab, index: int) -> None:
+    """Check an object of a debug cache and put it back; its slab stays with the node.
+
+    Linux: free_to_partial_list(), mm/slub.c
+    """
+    slub_debug.free_debug_processing(s, slab, index)
+    had_free = bool(slab.freelist)
+    _put(s, slab, index)
+    discard = not slab.inuse and s.node.nr_partial >= s.min_partial
+    if not had_free and not discard:
+        add_partial(s, slab, tail=True)
+    elif had_free and discard:
+        remove_partial(s, slab)
+    if discard:
+        discard_slab(s, slab)
+
+
+def _put(s: SlubCache, slab: Slab, index: int) -> None:
+    slab.live[index] = 0
+    slab.freelist.append(index)
+    slab.inuse -= 1
+    if s.slabs.node.trace is not None:
+        s.slabs.node.trace.emit(ObjectPut(s.name, -1, slab.pfn, index))
+
+
+# All of a cache
+
+
+def cache_shrink(s: SlubCache) -> None:
+    """Give back empty slabs; put those with the fewest free objects first, to be filled up.
+
+    Linux: __kmem_cache_shrink(), __kmem_cache_do_shrink(), mm/slub.c
+    """
+    flush_all(s)
+    before = list(s.node.partial.values())
+    discard = [slab for slab in before if not slab.inuse]
+    promote: list[list[Slab]] = [[] for _ in range(SHRINK_PROMOTE_MAX)]
+    rest = []
+    for slab in before:
+        free = slab.objects - slab.inuse
+        if slab.inuse and free <= SHRINK_PROMOTE_MAX:
+            promote[free - 1].insert(0, slab)
+        elif slab.inuse:
+            rest.append(slab)
+    after = [slab for slabs in promote for slab in slabs] + rest
+    for slab in discard if after == [slab for slab in before if slab.inuse] else before:
+        remove_partial(s, slab)
+    for slab in after:
+        if not slab.node_partial:
+            add_partial(s, slab, tail=True)
+    for slab in reversed(discard):
+        discard_slab(s, slab)
+
+
+def cache_shutdown(s: SlubCache) -> list[int]:
+    """Give all slabs back; return the addresses of objects that are still in use.
+
+    Linux: __kmem_cache_shutdown(), free_partial(), mm/slub.c
+    """
+    flush_all(s)
+    for slab in [slab for slab in s.node.partial.values() if not slab.inuse]:
+        remove_partial(s, slab)
+        discard_slab(s, slab)
+    remaining = []
+    for slab in s.node.slabs.values():
+        in_use = [slab.base + index * s.size for index in range(slab.objects) if slab.live[index]]
+        slub_debug.list_slab_objects(s, slab, in_use)
+        remaining += in_use
+    return remaining

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Caches and their slabs: what they look like, rebuilt from events, and whether they hold together.
+
+    before = slab_snapshot(machine)
+    ...
+    slab_replay(before, machine.trace[start:]) == slab_snapshot(machine)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from kmm_sim.machine import Machine
+from kmm_sim.mm.slab_common import Slabs
+from kmm_sim.mm.slab_events import (
+    CacheCreate,
+    CacheDestroy,
+    CpuPartialAdd,
+    CpuPartialDel,
+    CpuSlabLoad,
+    CpuSlabUnload,
+    Kfree,
+    Kmalloc,
+    KmemCacheAlloc,
+    KmemCacheFree,
+    ObjectGet,
+    ObjectPut,
+    PartialAdd,
+    PartialDel,
+    SlabDiscard,
+    SlabEvent,
+    SlabNew,
+)
+from kmm_sim.mm.slub_def import Slab, SlubCache
+from kmm_sim.trace import Event
+
+__all__ = ["CacheView", "CpuView", "SlabView", "slab_frames", "slab_replay", "slab_snapshot", "validate_slab"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlabView:
+    """A slab: its pages and its own freelist, first object first.
+
+    ``place`` is "cpu 0", "cpu 0 partial", "partial" or "" (full: on no list).
+    """
+
+    pfn: int
+    order: int
+    objects: int
+    freelist: tuple[int, ...]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class CpuView:
+    """What a CPU has of a cache: the pfn of its slab, or None, its freelist, and slabs aside."""
+
+    slab: int | None
+    freelist: tuple[int, ...]
+    partial: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheView:
+    """A cache: what each CPU has, the node's partial list, head first, and all slabs by pfn."""
+
+    name: str
+    cpus: tuple[CpuView, ...]
+    partial: tuple[int, ...]
+    slabs: Mapping[int, SlabView]
+
+    @property
+    def in_use(self) -> int:
+        """The number of objects that users hold."""
+        total = sum(slab.objects - len(slab.freelist) for slab in self.slabs.values())
+        return total - sum(len(cpu.freelist) for cpu in self.cpus)
+
+
+def slab_snapshot(machine: Machine) -> Mapping[str, CacheView]:
+    """Return every cache of a machine that runs SLUB, by name."""
+    caches = [s for s in machine.slabs.caches if isinstance(s, SlubCache)]
+    return MappingProxyType({s.name: _view(s) for s in sorted(caches, key=lambda s: s.name)})
+
+
+def _view(s: SlubCache) -> CacheView:
+    cpus = tuple(
+        CpuView(
+            c.slab.pfn if c.slab is not None else None,
+            tuple(reversed(c.freelist)),
+            tuple(slab.pfn for slab in reversed(c.partial)),
+        )
+        for c in s.cpu_slab
+    )
+    contents = {slab.pfn: (slab.order, slab.objects, tuple(reversed(slab.freelist))) for slab in s.node.slabs.values()}
+    return _cache_view(s.name, cpus, tuple(s.node.partial), contents)
+
+
+def _cache_view(
+    name: str,
+    cpus: tuple[CpuView, ...],
+    partial: tuple[int, ...],
+    contents: Mapping[int, tuple[int, int, tuple[int, ...]]],
+) -> CacheView:
+    places = dict.fromkeys(partial, "partial")
+    for cpu, view in enumerate(cpus):
+        places |= dict.fromkeys(view.partial, f"cpu {cpu} partial")
+        if view.slab is not None:
+            places[view.slab] = f"cpu {cpu}"
+    views = {pfn: SlabView(pfn, *contents[pfn], places.get(pfn, "")) for pfn in sorted(contents)}
+    return CacheView(name, cpus, partial, MappingProxyType(views))
+
+
+def slab_replay(start: Mapping[str, CacheView], events: Iterable[Event]) -> Mapping[str, CacheView]:
+    """Return the caches after all events; those of the page allocator are passed over."""
+    state = _State(start)
+    for event in events:
+        if isinstance(event, SlabEvent):
+            state.apply(event)
+    return state.view()
+
+
+def slab_frames(start: Mapping[str, CacheView], events: Iterable[Event]) -> Iterator[Mapping[str, CacheView]]:
+    """Yield the caches after each event in turn."""
+    state = _State(start)
+    for event in events:
+        if isinstance(event, SlabEvent):
+            state.apply(event)
+        yield state.view()
+
+
+@dataclass(slots=True)
+class _CpuState:
+    slab: int | None
+    freelist: list[int]
+    partial: list[int]
+
+
+class _CacheState:
+    """A cache that can change; lists head first."""
+
+    def __init__(self, view: CacheView) -> None:
+        self.cpus = [_CpuState(cpu.slab, list(cpu.freelist), list(cpu.partial)) for cpu in view.cpus]
+        self.partial = list(view.partial)
+        self.shapes = {pfn: (slab.order, slab.objects) for pfn, slab in view.slabs.items()}
+        self.free = {pfn: list(slab.freelist) for pfn, slab in view.slabs.items()}
+
+    def freelist(self, cpu: int, pfn: int) -> list[int]:
+        return self.cpus[cpu].freelist if cpu >= 0 else self.free[pfn]
+
+    def view(self, name: str) -> CacheView:
+        cpus = tuple(CpuView(cpu.slab, tuple(cpu.freelist), tuple(cpu.partial)) for cpu in self.cpus)
+        contents = {pfn: (*shape, tuple(self.free[pfn])) for pfn, shape in self.shapes.items()}
+        return _cache_view(name, cpus, tuple(self.partial), contents)
+
+
+class _State:
+    def __init__(self, start: Mapping[str, CacheView]) -> None:
+        self.caches = {name: _CacheState(view) for name, view in start.items()}
+
+    def view(self) -> Mapping[str, CacheView]:
+        return MappingProxyType({name: self.caches[name].view(name) for name in sorted(self.caches)})
+
+    def apply(self, event: SlabEvent) -> None:
+        match event:
+            case CacheCreate(name, cpus=cpus):
+                self.caches[name] = _CacheState(CacheView(name, (CpuView(None, (), ()),) * cpus, (), {}))
+            case CacheDestroy(name):
+                del self.caches[name]
+            case Kmalloc() | Kfree() | KmemCacheAlloc() | KmemCacheFree():
+                pass  # what moved because of it is told by other events
+            case _:
+                self.apply_to(self.caches[event.cache], event)  # type: ignore[attr-defined]
+
+    def apply_to(self, cache: _CacheState, event: SlabEvent) -> None:
+        match event:
+            case SlabNew(_, pfn, order, freelist):
+                cache.shapes[pfn], cache.free[pfn] = (order, len(freelist)), list(freelist)
+            case SlabDiscard(_, pfn, _):
+                del cache.shapes[pfn], cache.free[pfn]
+            case CpuSlabLoad(_, cpu, pfn, _):
+                cache.cpus[cpu].slab, cache.cpus[cpu].freelist = pfn, cache.free[pfn]
+                cache.free[pfn] = []
+            case CpuSlabUnload(_, cpu, pfn):
+                cache.free[pfn] = cache.cpus[cpu].freelist + cache.free[pfn]
+                cache.cpus[cpu].slab, cache.cpus[cpu].freelist = None, []
+            case CpuPartialAdd(_, cpu, pfn):
+                cache.cpus[cpu].partial.insert(0, pfn)
+            case CpuPartialDel(_, cpu, pfn):
+                cache.cpus[cpu].partial.remove(pfn)
+            case PartialAdd(_, pfn, tail):
+                cache.partial.insert(len(cache.partial) if tail else 0, pfn)
+            case PartialDel(_, pfn):
+                cache.partial.remove(pfn)
+            case ObjectGet(_, cpu, pfn, index):
+                first = cache.freelist(cpu, pfn).pop(0)
+                assert first == index, f"{event}: the first free object is {first}"
+            case ObjectPut(_, cpu, pfn, index):
+                cache.freelist(cpu, pfn).insert(0, index)
+            case _:
+                raise TypeError(f"replay does not know the event {event}")
+
+
+def validate_slab(machine: Machine) -> None:
+    """Raise AssertionError naming the culprit if a slab or an object is in two places, or in none."""
+    layer = machine.slabs
+    caches = [s for s in layer.caches if isinstance(s, SlubCache)]
+    owned = {pfn for s in caches for slab in s.node.slabs.values() for pfn in _pages(slab)}
+    assert owned == set(layer.pages), f"pages {sorted(owned ^ set(layer.pages))} belong to no slab, or to one unknown"
+    for s in caches:
+        _validate_cache(layer, s)
+
+
+def _pages(slab: Slab) -> range:
+    return range(slab.pfn, slab.pfn + (1 << slab.order))
+
+
+def _validate_cache(layer: Slabs, s: SlubCache) -> None:
+    on_cpus = [c.slab for c in s.cpu_slab if c.slab is not None]
+    aside = [slab for c in s.cpu_slab for slab in c.partial]
+    listed = [slab.pfn for slab in (*on_cpus, *aside, *s.node.partial.values())]
+    assert len(set(listed)) == len(listed), f"a slab of {s.name} is in two places: {sorted(listed)}"
+    assert sum(slab.objects for slab in s.node.slabs.values()) == s.node.total_objects, f"{s.name} miscounts objects"
+    for pfn, slab in s.node.slabs.items():
+        c = next((c for c in s.cpu_slab if c.slab is slab), None)
+        free = slab.freelist + (c.freelist if c is not None else [])
+        where = f"slab {pfn} of {s.name}"
+        assert len(set(free)) == len(free), f"an object of {where} is on a freelist twice"
+        held = {index for index, live in enumerate(slab.live) if live}
+        assert held ^ set(free) == set(range(slab.objects)), f"an object of {where} is both free and in use, or neither"
+        counted = slab.objects - len(slab.freelist)
+        assert slab.inuse == counted, f"{where} counts {slab.inuse} objects in use, there are {counted}"
+        assert slab.frozen == (c is not None), f"{where} is frozen, and no CPU has it, or the other way round"
+        assert slab.node_partial == (pfn in s.node.partial), f"{where} is marked wrongly as partial"
+        full = not slab.freelist and c is None
+        assert full != (pfn in listed), f"{where} is {'full, but on' if full else 'not full, but on no'} list"
+        page = layer.node.page(pfn)
+        assert (page.refcount, page.order) == (1, slab.order), f"{where} does not hold its pages"
