@@ -79,7 +79,7 @@ def boot_pc(memory: int | str, cpus: int = 1, pcp: bool = True) -> Node:
     setup_per_zone_wmarks(zones, sysctl.min_free_kbytes)
     setup_per_zone_lowmem_reserve(zones)
     _setup_cpus(zones, cpus, pcp)
-    return Node(tuple(zones), group_by_mobility=grouped, sysctl=sysctl)
+    return Node(tuple(zones), group_by_mobility=grouped, sysctl=sysctl, reclaim=True)
 
 
 def boot_dump(dump: Mapping[str, Any]) -> Node:
@@ -90,7 +90,8 @@ def boot_dump(dump: Mapping[str, Any]) -> Node:
     if not dump["zones"]:
         raise ValueError("the dump has no zone")
     records = sorted(dump["zones"], key=lambda record: record["idx"])
-    return Node(tuple(_zone_from_dump(at, record) for at, record in enumerate(records)))
+    zones = tuple(_zone_from_dump(at, record) for at, record in enumerate(records))
+    return Node(zones, reclaim=True)
 
 
 def _zone_from_dump(position: int, record: Mapping[str, Any]) -> Zone:
@@ -100,6 +101,7 @@ def _zone_from_dump(position: int, record: Mapping[str, Any]) -> Zone:
         record["start"],
         record["spanned"],
         record["managed"],
+        present_pages=record.get("present", 0),
         nid=record["node"],
         watermark=list(record["wm"]),
         watermark_boost=record["boost"],

@@ -17,6 +17,7 @@ from operator import index
 from typing import Any
 
 from kmm_sim.boot import boot_bench, boot_dump, boot_pc
+from kmm_sim.calls.context import ContextCalls
 from kmm_sim.calls.slab import SlabCalls
 from kmm_sim.calls.vmalloc import VmallocCalls
 from kmm_sim.errors import KernelBug
@@ -35,7 +36,7 @@ __all__ = ["Machine"]
 MOVABLE_MASK = int(Gfp.MOVABLE | Gfp.RECLAIMABLE)
 
 
-class Machine(SlabCalls, VmallocCalls):
+class Machine(ContextCalls, SlabCalls, VmallocCalls):
     """One simulated computer with one bank of memory.
 
     Give it either ``pages`` (a bench of that many pages: a single zone Normal from pfn 0, no

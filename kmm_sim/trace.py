@@ -32,7 +32,7 @@ def _text(name: str, value: object) -> str:
     """Write page frame numbers in hexadecimal and truths as 0 and 1, as the kernel does."""
     if value is None:
         return "0x0"
-    if name == "pfn" or name == "buddy":
+    if name in ("pfn", "buddy"):
         return f"{value:#x}"
     return str(int(value)) if isinstance(value, int) else str(value)
 

@@ -17,6 +17,13 @@
     bad_page.py    what the kernel notices of a broken caller     mm/page_alloc.c, mm/debug.c
     page_ref.py    references to pages                            include/linux/mm.h
     sysctl.py      the knobs of /proc/sys/vm                      mm/page_alloc.c
+    sched.py       who asks, and whether he may sleep             include/linux/sched/mm.h
+    freelist.py    finding a zone, taking a block                 mm/page_alloc.c
+    slowpath.py    what is tried when there is none               mm/page_alloc.c
+    vmscan.py      reclaim                                        mm/vmscan.c
+    compaction.py  moving pages together                          mm/compaction.c
+    oom_kill.py    the OOM killer                                 mm/oom_kill.c
+    show_mem.py    how memory stands, for the log                 mm/show_mem.c
     page_alloc.py  asking for pages, giving them back             mm/page_alloc.c
     rbtree.py      red-black trees                                lib/rbtree.c
     vmap_area.py   where in the address space there is room       mm/vmalloc.c

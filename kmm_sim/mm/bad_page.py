@@ -61,7 +61,7 @@ def bad_page(node: Node, page: Page, reason: str) -> None:
 
     Linux: bad_page(), mm/page_alloc.c
     """
-    node.dmesg.append(f"BUG: Bad page state in process {node.comm}  pfn:{page.pfn:05x}")
+    node.dmesg.append(f"BUG: Bad page state in process {node.current.comm}  pfn:{page.pfn:05x}")
     node.dmesg += dump_page(page)
     node.dmesg.append(f"page dumped because: {reason}")
     if node.trace is not None:

@@ -22,11 +22,23 @@ __all__ = [
     "FreeListDel",
     "FreeListMove",
     "HeadRemains",
+    "MarkVictim",
     "Merge",
+    "MmCompactionBegin",
+    "MmCompactionEnd",
+    "MmLruInsertion",
+    "MmMigratePage",
     "MmPageAlloc",
     "MmPageAllocExtfrag",
     "MmPageFree",
     "MmPagePcpuDrain",
+    "MmVmscanDirectReclaimBegin",
+    "MmVmscanDirectReclaimEnd",
+    "MmVmscanKswapdSleep",
+    "MmVmscanKswapdWake",
+    "MmVmscanWakeupKswapd",
+    "MmVmscanWriteFolio",
+    "OutOfMemory",
     "PageRefMod",
     "PcpAdd",
     "PcpDel",
@@ -35,6 +47,7 @@ __all__ = [
     "SetPageblock",
     "SetWatermarks",
     "SetZoneFlag",
+    "SlowPath",
     "Split",
     "SplitPage",
 ]
@@ -258,3 +271,121 @@ class BadPage(Event):
     tracepoint = "sim_bad_page"
     pfn: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlowPath(Event):
+    """A request that was not served at once takes another step: ``stage``, and why."""
+
+    tracepoint = "sim_slow_path"
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MmLruInsertion(Event):
+    """A page in use may be reclaimed from now on: a file's page, or anonymous memory."""
+
+    tracepoint = "mm_lru_insertion"
+    pfn: int
+    anon: bool
+    dirty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MmVmscanWakeupKswapd(Event):
+    """kswapd, asleep, is woken: a zone is below its low mark."""
+
+    tracepoint = "mm_vmscan_wakeup_kswapd"
+    nid: int
+    zid: int
+    order: int
+    gfp: int
+
+
+@dataclass(frozen=True, slots=True)
+class MmVmscanKswapdWake(Event):
+    """kswapd begins to reclaim."""
+
+    tracepoint = "mm_vmscan_kswapd_wake"
+    nid: int
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class MmVmscanKswapdSleep(Event):
+    """kswapd has done what it could and sleeps."""
+
+    tracepoint = "mm_vmscan_kswapd_sleep"
+    nid: int
+
+
+@dataclass(frozen=True, slots=True)
+class MmVmscanDirectReclaimBegin(Event):
+    """The one who asks for memory begins to reclaim some himself."""
+
+    tracepoint = "mm_vmscan_direct_reclaim_begin"
+    order: int
+    gfp: int
+
+
+@dataclass(frozen=True, slots=True)
+class MmVmscanDirectReclaimEnd(Event):
+    """Direct reclaim has freed so many pages."""
+
+    tracepoint = "mm_vmscan_direct_reclaim_end"
+    nr_reclaimed: int
+
+
+@dataclass(frozen=True, slots=True)
+class MmVmscanWriteFolio(Event):
+    """A page was written: to its file or, if it is anonymous, to swap; it is clean now."""
+
+    tracepoint = "mm_vmscan_write_folio"
+    pfn: int
+    anon: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MmCompactionBegin(Event):
+    """Compaction begins to make a block of ``order`` in a zone."""
+
+    tracepoint = "mm_compaction_begin"
+    zone: int
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class MmCompactionEnd(Event):
+    """Compaction made the block, or could not."""
+
+    tracepoint = "mm_compaction_end"
+    zone: int
+    success: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MmMigratePage(Event):
+    """What was in the page at pfn is in the page ``to`` now, and so is its owner."""
+
+    tracepoint = "mm_migrate_page"
+    pfn: int
+    to: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory(Event):
+    """Nothing is left to reclaim: somebody has to give up his memory."""
+
+    tracepoint = "sim_out_of_memory"
+    order: int
+    gfp: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkVictim(Event):
+    """The OOM killer has chosen a process."""
+
+    tracepoint = "mark_victim"
+    pid: int
+    comm: str

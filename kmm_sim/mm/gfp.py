@@ -16,6 +16,7 @@ import enum
 __all__ = [
     "COMP",
     "DIRECT_RECLAIM",
+    "FS",
     "GFP_ATOMIC",
     "GFP_BITS_MASK",
     "GFP_DMA",
@@ -33,10 +34,15 @@ __all__ = [
     "GFP_ZONEMASK",
     "GFP_ZONE_BAD",
     "HIGH",
+    "IO",
     "KSWAPD_RECLAIM",
     "MEMALLOC",
+    "NOFAIL",
     "NOMEMALLOC",
+    "NORETRY",
     "NOWARN",
+    "RETRY_MAYFAIL",
+    "THISNODE",
     "ZERO",
     "Gfp",
     "gfp_migratetype",
@@ -107,6 +113,12 @@ KSWAPD_RECLAIM = int(Gfp.KSWAPD_RECLAIM)
 NOWARN = int(Gfp.NOWARN)
 MEMALLOC = int(Gfp.MEMALLOC)
 COMP = int(Gfp.COMP)
+FS = int(Gfp.FS)
+IO = int(Gfp.IO)
+NOFAIL = int(Gfp.NOFAIL)
+NORETRY = int(Gfp.NORETRY)
+RETRY_MAYFAIL = int(Gfp.RETRY_MAYFAIL)
+THISNODE = int(Gfp.THISNODE)
 NOMEMALLOC = int(Gfp.NOMEMALLOC)
 
 # Indexed by the low four bits.  DMA = 0, DMA32 = 1, NORMAL = 2, MOVABLE = 3.  The

@@ -20,6 +20,7 @@ from enum import IntEnum, IntFlag
 from kmm_sim.mm.memory import Memory
 from kmm_sim.mm.page import Page
 from kmm_sim.mm.page_flags import location_bits
+from kmm_sim.mm.sched import Task
 from kmm_sim.trace import Trace
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "PAGE_ALLOC_COSTLY_ORDER",
     "FreeArea",
     "FreeList",
+    "LruPage",
     "Migrate",
     "Node",
     "PcpFlag",
@@ -257,6 +259,7 @@ class Zone:
     node: Node | None = None
     page_links: int = 0
     suspects: set[int] = field(default_factory=set)
+    present_pages: int = 0
 
     def __post_init__(self) -> None:
         self.page_links = location_bits(self.nid, self.type)
@@ -307,6 +310,18 @@ class Sysctl:
     percpu_pagelist_high_fraction: int = 0
 
 
+@dataclass(slots=True)
+class LruPage:
+    """A page in use that can be reclaimed: anonymous memory of its owner, or a file's page.
+
+    Linux: struct lruvec, include/linux/mmzone.h
+    """
+
+    anon: bool
+    dirty: bool
+    owner: Task | None
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """One bank of memory: its zones, its pages, its bytes.
@@ -315,7 +330,8 @@ class Node:
     ``zonelists[i]`` are the zones to try, in order, for a request whose highest zone is i.
     Without ``group_by_mobility`` all pages count as unmovable, as on a machine of a few MiB.
     With ``teaching`` a broken call is an error; without, it does what it does in Linux.
-    ``comm`` is the name of the process that runs.
+    ``current`` is the task that runs, ``tasks`` are those that have memory of their own; ``lru``
+    has the pages that can be reclaimed, oldest first.
 
     Linux: struct pglist_data, include/linux/mmzone.h
     """
@@ -329,7 +345,17 @@ class Node:
     dmesg: list[str] = field(default_factory=list)
     sysctl: Sysctl = field(default_factory=Sysctl)
     teaching: bool = True
-    comm: str = "insmod"
+    reclaim: bool = False
+    current: Task = field(default_factory=Task)
+    tasks: list[Task] = field(default_factory=list)
+    last_pid: int = 130
+    lru: dict[int, LruPage] = field(default_factory=dict)
+    nr_swap_pages: int = 0
+    total_swap_pages: int = 0
+    kswapd_awake: bool = False
+    kswapd_order: int = 0
+    kswapd_failures: int = 0
+    debug_atomic_sleep: bool = False
     init_on_alloc: bool = False
     init_on_free: bool = False
     page_poison: bool = False

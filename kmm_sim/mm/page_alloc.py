@@ -1,200 +1,55 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The page allocator: asking for pages and giving them back.
 
-A request walks the zones that its mask allows, highest first.  The first zone that stays
-above its watermark serves it from the buddy system.  If none does, the request is tried once
-more against a lower mark; after that the answer is None.
+A request is served from the free lists of the first zone that stays above its low mark.  If
+there is none, the slow path tries harder.  After that the answer is None.
 
 Linux: mm/page_alloc.c
-Simplified: nothing is reclaimed, so a request that may sleep gets no second chance.
 """
 
 from __future__ import annotations
 
 from kmm_sim.errors import KernelBug
-from kmm_sim.mm.bad_page import bad_free, check_new_pages, free_pages_prepare
-from kmm_sim.mm.buddy import free_one_page, rmqueue_smallest
+from kmm_sim.mm.bad_page import bad_free, free_pages_prepare
+from kmm_sim.mm.buddy import free_one_page
 from kmm_sim.mm.events import HeadRemains, MmPageAlloc, MmPageFree, PageRefMod, SplitPage
-from kmm_sim.mm.fallback import rmqueue_or_fallback
-from kmm_sim.mm.gfp import (
-    COMP,
-    DIRECT_RECLAIM,
-    HIGH,
-    KSWAPD_RECLAIM,
-    MEMALLOC,
-    NOMEMALLOC,
-    NOWARN,
-    ZERO,
-    gfp_migratetype,
-    gfp_names,
-    gfp_zone,
-)
-from kmm_sim.mm.highatomic import reserve_highatomic_pageblock
-from kmm_sim.mm.internal import (
-    ALLOC_HIGHATOMIC,
-    ALLOC_KSWAPD,
-    ALLOC_MIN_RESERVE,
-    ALLOC_NO_WATERMARKS,
-    ALLOC_NOFRAGMENT,
-    ALLOC_NON_BLOCK,
-    ALLOC_OOM,
-    ALLOC_WMARK_LOW,
-    ALLOC_WMARK_MASK,
-    ALLOC_WMARK_MIN,
-)
-from kmm_sim.mm.mmzone import (
-    Migrate,
-    Node,
-    Wmark,
-    Zone,
-    ZoneFlag,
-    ZoneType,
-)
+from kmm_sim.mm.freelist import alloc_flags_nofragment, get_page_from_freelist
+from kmm_sim.mm.gfp import COMP, NOWARN, ZERO, gfp_migratetype, gfp_names, gfp_zone
+from kmm_sim.mm.internal import ALLOC_WMARK_LOW
+from kmm_sim.mm.mmzone import Migrate, Node, Wmark
 from kmm_sim.mm.page import PAGE_SIZE, Page, get_order
 from kmm_sim.mm.page_flags import PageFlag
-from kmm_sim.mm.pcp import free_unref_page, pcp_allowed_order, remove_from_pcplist, rmqueue_pcplist
-from kmm_sim.mm.vmstat import clear_zone_flag, set_zone_flag
+from kmm_sim.mm.pcp import free_unref_page, remove_from_pcplist
+from kmm_sim.mm.sched import current_gfp_context, might_alloc
+from kmm_sim.mm.show_mem import show_mem
+from kmm_sim.mm.slowpath import alloc_pages_slowpath
 from kmm_sim.mm.watermark import wmark_pages, zone_watermark_fast
 
 __all__ = [
-    "alloc_flags_nofragment",
     "alloc_pages",
     "alloc_pages_bulk",
     "alloc_pages_exact",
-    "alloc_pages_slowpath",
     "free_pages",
     "free_pages_exact",
     "free_prepared_page",
-    "get_page_from_freelist",
-    "gfp_to_alloc_flags",
     "make_alloc_exact",
     "prep_new_page",
-    "rmqueue",
-    "rmqueue_buddy",
     "warn_alloc",
-    "zone_has_room",
 ]
-
-
-def rmqueue_buddy(zone: Zone, order: int, alloc_flags: int, migratetype: int) -> int | None:
-    """Take a block of ``order`` from the buddy system of one zone; return its pfn or None.
-
-    Linux: rmqueue_buddy(), mm/page_alloc.c
-    """
-    while True:
-        pfn = None
-        if alloc_flags & ALLOC_HIGHATOMIC:
-            pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
-        if pfn is None:
-            pfn, _ = rmqueue_or_fallback(zone, order, migratetype, alloc_flags)
-            if pfn is None and alloc_flags & (ALLOC_OOM | ALLOC_NON_BLOCK):
-                pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
-        if pfn is None or not (zone.suspects and check_new_pages(zone, pfn, order)):
-            return pfn
-
-
-def rmqueue(zone: Zone, order: int, alloc_flags: int, migratetype: int) -> int | None:
-    """Take a block of ``order`` from a zone: from this CPU's lists, or the buddy system.
-
-    Linux: rmqueue(), mm/page_alloc.c
-    """
-    pfn = None
-    if pcp_allowed_order(order):
-        pfn = rmqueue_pcplist(zone, order, migratetype, alloc_flags)
-    if pfn is None:
-        pfn = rmqueue_buddy(zone, order, alloc_flags, migratetype)
-    if alloc_flags & ALLOC_KSWAPD and zone.flags & ZoneFlag.BOOSTED_WATERMARK:
-        clear_zone_flag(zone, ZoneFlag.BOOSTED_WATERMARK)
-    return pfn
-
-
-def zone_has_room(
-    zone: Zone, order: int, alloc_flags: int, highest_zoneidx: int
-) -> bool:
-    """Return whether a zone may serve a request, by its marks; note if it is below high.
-
-    Linux: get_page_from_freelist(), mm/page_alloc.c
-    """
-    if zone.pcp is not None and not zone.flags & ZoneFlag.BELOW_HIGH:
-        mark = wmark_pages(zone, Wmark.HIGH)
-        if zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags):
-            return True
-        set_zone_flag(zone, ZoneFlag.BELOW_HIGH)
-    mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK)
-    if zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags):
-        return True
-    return bool(alloc_flags & ALLOC_NO_WATERMARKS)
-
-
-def get_page_from_freelist(
-    node: Node, order: int, alloc_flags: int, highest_zoneidx: int, migratetype: int
-) -> int | None:
-    """Try the zones from the highest allowed down; return the pfn of a block, or None.
-
-    The first round keeps migratetypes apart; if no zone can, a second one may mix them.
-
-    Linux: get_page_from_freelist(), mm/page_alloc.c
-    """
-    for zone in node.zonelists[highest_zoneidx]:
-        if not zone_has_room(zone, order, alloc_flags, highest_zoneidx):
-            continue
-        pfn = rmqueue(zone, order, alloc_flags, migratetype)
-        if pfn is not None:
-            if alloc_flags & ALLOC_HIGHATOMIC:
-                reserve_highatomic_pageblock(zone, pfn, order)
-            return pfn
-    if alloc_flags & ALLOC_NOFRAGMENT:
-        alloc_flags &= ~ALLOC_NOFRAGMENT
-        return get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
-    return None
-
-
-def alloc_flags_nofragment(node: Node, gfp: int, highest_zoneidx: int) -> int:
-    """Return the flags that make the first try avoid mixing types, if it begins in Normal.
-
-    Linux: alloc_flags_nofragment(), mm/page_alloc.c
-    """
-    alloc_flags = gfp & KSWAPD_RECLAIM
-    zonelist = node.zonelists[highest_zoneidx]
-    if zonelist and zonelist[0].type == ZoneType.NORMAL:
-        alloc_flags |= ALLOC_NOFRAGMENT
-    return alloc_flags
-
-
-def gfp_to_alloc_flags(gfp: int, order: int) -> int:
-    """Return how hard the second try may try: the min mark, and reserves for the urgent.
-
-    Linux: gfp_to_alloc_flags(), mm/page_alloc.c
-    """
-    alloc_flags = ALLOC_WMARK_MIN | (gfp & (HIGH | KSWAPD_RECLAIM))
-    if not gfp & DIRECT_RECLAIM and not gfp & NOMEMALLOC:
-        alloc_flags |= ALLOC_NON_BLOCK
-        if order > 0 and alloc_flags & ALLOC_MIN_RESERVE:
-            alloc_flags |= ALLOC_HIGHATOMIC
-    return alloc_flags
-
-
-def alloc_pages_slowpath(
-    node: Node, gfp: int, order: int, highest_zoneidx: int, migratetype: int
-) -> int | None:
-    """Try again against the min mark, and once more; for __GFP_MEMALLOC against none at all.
-
-    Linux: __alloc_pages_slowpath(), mm/page_alloc.c
-    """
-    alloc_flags = gfp_to_alloc_flags(gfp, order)
-    pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
-    if pfn is not None:
-        return pfn
-    if gfp & MEMALLOC and not gfp & NOMEMALLOC:
-        alloc_flags = ALLOC_NO_WATERMARKS | (alloc_flags & ALLOC_KSWAPD)
-    return get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
 
 
 def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
     """Return the first page of 2**order physically contiguous pages, or None.
 
+    Raises ContextError, in teaching mode, if the request may sleep where nobody can.
+
     Linux: __alloc_pages_noprof(), mm/page_alloc.c
     """
+    current = node.current
+    if current.inside:
+        if node.teaching or node.debug_atomic_sleep:
+            might_alloc(current, gfp, node.teaching, node.dmesg)
+        gfp = current_gfp_context(current, gfp)
     highest_zoneidx = gfp_zone(gfp)
     migratetype = gfp_migratetype(gfp) if node.group_by_mobility else Migrate.UNMOVABLE
     alloc_flags = ALLOC_WMARK_LOW | alloc_flags_nofragment(node, gfp, highest_zoneidx)
@@ -228,13 +83,14 @@ def warn_alloc(node: Node, gfp: int, order: int) -> None:
     """Write to the kernel's log that a request failed, unless the caller asked for silence.
 
     Linux: warn_alloc(), mm/page_alloc.c
-    Simplified: the first line only; no rate limit.
+    Simplified: no rate limit, no call trace.
     """
     if not gfp & NOWARN:
         node.dmesg.append(
-            f"{node.comm}: page allocation failure: order:{order}, mode:{gfp:#x}({gfp_names(gfp)}), "
-            "nodemask=(null)"
+            f"{node.current.comm}: page allocation failure: order:{order}, "
+            f"mode:{gfp:#x}({gfp_names(gfp)}), nodemask=(null),cpuset=/,mems_allowed=0"
         )
+        node.dmesg += show_mem(node)
 
 
 def free_pages(node: Node, page: Page, order: int) -> None:

@@ -35,6 +35,7 @@ from kmm_sim.mm.mmzone import (
 from kmm_sim.mm.page import PAGE_SHIFT
 
 __all__ = [
+    "SWAP_CLUSTER_MAX",
     "calculate_min_free_kbytes",
     "setup_per_zone_lowmem_reserve",
     "setup_per_zone_wmarks",
@@ -67,14 +68,23 @@ def zone_watermark_unusable_free(zone: Zone, order: int, alloc_flags: int) -> in
 
 
 def zone_watermark_ok(
-    zone: Zone, order: int, mark: int, highest_zoneidx: int, alloc_flags: int
+    zone: Zone,
+    order: int,
+    mark: int,
+    highest_zoneidx: int,
+    alloc_flags: int,
+    free_pages: int | None = None,
 ) -> bool:
     """Return whether a request leaves the zone above ``mark`` pages and has a block to take.
+
+    ``free_pages`` is how many to count with, if not those that are free now.
 
     Linux: __zone_watermark_ok(), mm/page_alloc.c
     """
     least = mark
-    free_pages = zone.vm_stat_free - zone_watermark_unusable_free(zone, order, alloc_flags)
+    if free_pages is None:
+        free_pages = zone.vm_stat_free
+    free_pages -= zone_watermark_unusable_free(zone, order, alloc_flags)
     if alloc_flags & ALLOC_RESERVES:
         if alloc_flags & ALLOC_MIN_RESERVE:
             least -= least // 2

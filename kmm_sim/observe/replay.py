@@ -19,11 +19,23 @@ from kmm_sim.mm.events import (
     FreeListDel,
     FreeListMove,
     HeadRemains,
+    MarkVictim,
     Merge,
+    MmCompactionBegin,
+    MmCompactionEnd,
+    MmLruInsertion,
+    MmMigratePage,
     MmPageAlloc,
     MmPageAllocExtfrag,
     MmPageFree,
     MmPagePcpuDrain,
+    MmVmscanDirectReclaimBegin,
+    MmVmscanDirectReclaimEnd,
+    MmVmscanKswapdSleep,
+    MmVmscanKswapdWake,
+    MmVmscanWakeupKswapd,
+    MmVmscanWriteFolio,
+    OutOfMemory,
     PageRefMod,
     PcpAdd,
     PcpDel,
@@ -32,16 +44,34 @@ from kmm_sim.mm.events import (
     SetPageblock,
     SetWatermarks,
     SetZoneFlag,
+    SlowPath,
     Split,
     SplitPage,
 )
 from kmm_sim.mm.mmzone import PAGEBLOCK_ORDER
 from kmm_sim.mm.slab_events import SlabEvent
 from kmm_sim.mm.vmalloc_events import VmallocEvent
-from kmm_sim.observe.snapshot import Allocation, FreeBlocks, PcpBlocks, Snapshot, ZoneSnapshot
+from kmm_sim.observe.snapshot import Allocation, FreeBlocks, PcpBlocks, Reclaimable, Snapshot, ZoneSnapshot
 from kmm_sim.trace import Event
 
 __all__ = ["frames", "replay"]
+
+REMARKS = (
+    BadPage,
+    MarkVictim,
+    MmCompactionBegin,
+    MmCompactionEnd,
+    MmPageAllocExtfrag,
+    MmPagePcpuDrain,
+    MmVmscanDirectReclaimBegin,
+    MmVmscanDirectReclaimEnd,
+    MmVmscanKswapdSleep,
+    MmVmscanKswapdWake,
+    MmVmscanWakeupKswapd,
+    OutOfMemory,
+    SlowPath,
+)
+"""Events that say why, and move nothing."""
 
 
 def replay(start: Snapshot, events: Iterable[Event]) -> Snapshot:
@@ -72,6 +102,7 @@ class _State:
     def __init__(self, start: Snapshot) -> None:
         self.zones = [_ZoneState(zone) for zone in start.zones]
         self.allocated = dict(start.allocated)
+        self.lru = {one.pfn: one for one in start.lru}
 
     def apply(self, event: Event) -> None:
         match event:
@@ -93,6 +124,14 @@ class _State:
                     self.allocated[pfn] = Allocation(pfn, order, migratetype, gfp)
             case MmPageFree(pfn, _):
                 self.allocated.pop(pfn, None)  # a broken caller frees what nobody holds
+                self.lru.pop(pfn, None)
+            case MmLruInsertion(pfn, anon, dirty):
+                self.lru[pfn] = Reclaimable(pfn, anon, dirty)
+            case MmVmscanWriteFolio(pfn, anon):
+                self.lru[pfn] = Reclaimable(pfn, anon, False)
+            case MmMigratePage(pfn, to):
+                self.allocated[to] = replace(self.allocated[pfn], pfn=to)
+                self.lru[to] = replace(self.lru.pop(pfn), pfn=to)
             case PageRefMod(pfn, count, _):
                 if pfn in self.allocated:
                     self.allocated[pfn] = replace(self.allocated[pfn], refcount=count)
@@ -118,7 +157,7 @@ class _State:
                 self.zones[zone].watermark_boost = boost
             case SetHighatomic(zone, nr_pages):
                 self.zones[zone].nr_reserved_highatomic = nr_pages
-            case MmPageAllocExtfrag() | MmPagePcpuDrain() | BadPage():
+            case _ if isinstance(event, REMARKS):
                 pass  # what moved because of it is told by other events
             case SlabEvent():
                 pass  # it tells of objects; see slab_replay()
@@ -131,6 +170,7 @@ class _State:
         return Snapshot(
             tuple(zone.snapshot() for zone in self.zones),
             MappingProxyType(dict(sorted(self.allocated.items()))),
+            tuple(self.lru.values()),
         )
 
 

@@ -16,7 +16,7 @@ from kmm_sim.mm.gfp import gfp_migratetype
 from kmm_sim.mm.mmzone import MIGRATE_TYPES, NR_PAGE_ORDERS, Migrate, Zone
 from kmm_sim.mm.pcp import pindex_to_migratetype, pindex_to_order
 
-__all__ = ["Allocation", "FreeBlocks", "PcpBlocks", "Snapshot", "ZoneSnapshot", "snapshot"]
+__all__ = ["Allocation", "FreeBlocks", "PcpBlocks", "Reclaimable", "Snapshot", "ZoneSnapshot", "snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,24 @@ class ZoneSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Reclaimable:
+    """A page that can be reclaimed: anonymous memory or a file's; dirty if it must be written."""
+
+    pfn: int
+    anon: bool
+    dirty: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A whole machine: its zones, and by first pfn every block that somebody holds."""
+    """A whole machine: its zones, and by first pfn every block that somebody holds.
+
+    ``lru`` has those of the pages held that can be reclaimed, oldest first.
+    """
 
     zones: tuple[ZoneSnapshot, ...]
     allocated: Mapping[int, Allocation]
+    lru: tuple[Reclaimable, ...] = ()
 
 
 def snapshot(machine: Machine) -> Snapshot:
@@ -125,7 +138,8 @@ def snapshot(machine: Machine) -> Snapshot:
         if page.order >= 0
     }
     zones = tuple(map(_zone, machine.zones))
-    return Snapshot(zones, MappingProxyType(dict(sorted(allocated.items()))))
+    lru = tuple(Reclaimable(pfn, one.anon, one.dirty) for pfn, one in machine.node.lru.items())
+    return Snapshot(zones, MappingProxyType(dict(sorted(allocated.items()))), lru)
 
 
 def _zone(zone: Zone) -> ZoneSnapshot:

@@ -26,8 +26,9 @@ class Result:
     """What came of replaying one recording, or one section of it.
 
     ``tallies`` counts requests (the same pfn, or none in both), dumps, fallback events and
-    whatever else the recording has; ``left_out`` names what was not compared.  Where interrupts were on, ``interrupts_on``, reclaim
-    could run beside the recorded calls, and nobody can be exact.
+    whatever else the recording has; ``left_out`` names what was not compared.  Where
+    interrupts were on, ``interrupts_on``, reclaim could run beside the recorded calls, and
+    nobody can be exact.
     """
 
     name: str

@@ -117,10 +117,14 @@ def test_a_locked_page_that_comes_back_is_reported_and_lost():
     assert log(machine) == recorded("page_free_locked")
 
 
-@pytest.mark.parametrize(("change", "reason"), [
-    ({"mapping": 0x1000}, "non-NULL mapping"), ({"mapcount": 1}, "nonzero mapcount"),
-    ({"flags": int(PageFlag.LOCKED)}, "PAGE_FLAGS_CHECK_AT_FREE"),
-])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"mapping": 0x1000}, "non-NULL mapping"),
+        ({"mapcount": 1}, "nonzero mapcount"),
+        ({"flags": int(PageFlag.LOCKED)}, "PAGE_FLAGS_CHECK_AT_FREE"),
+    ],
+)
 def test_the_teacher_refuses_a_page_that_is_at_work(change, reason):
     machine = Machine(pages=16)
     page = machine.alloc_page(GFP_KERNEL)

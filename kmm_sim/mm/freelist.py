@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From the free lists: finding a zone that may serve a request, and taking a block from it.
+
+A request walks the zones that its mask allows, highest first.  The first one that stays above
+its watermark serves it, from the lists of the CPU that asks or from the buddy system.
+
+Linux: mm/page_alloc.c
+"""
+
+from __future__ import annotations
+
+from kmm_sim.mm.bad_page import check_new_pages
+from kmm_sim.mm.buddy import rmqueue_smallest
+from kmm_sim.mm.fallback import rmqueue_or_fallback
+from kmm_sim.mm.gfp import DIRECT_RECLAIM, HIGH, KSWAPD_RECLAIM, NOMEMALLOC
+from kmm_sim.mm.highatomic import reserve_highatomic_pageblock
+from kmm_sim.mm.internal import (
+    ALLOC_HIGHATOMIC,
+    ALLOC_KSWAPD,
+    ALLOC_MIN_RESERVE,
+    ALLOC_NO_WATERMARKS,
+    ALLOC_NOFRAGMENT,
+    ALLOC_NON_BLOCK,
+    ALLOC_OOM,
+    ALLOC_WMARK_MASK,
+    ALLOC_WMARK_MIN,
+)
+from kmm_sim.mm.mmzone import Migrate, Node, Wmark, Zone, ZoneFlag, ZoneType
+from kmm_sim.mm.pcp import pcp_allowed_order, rmqueue_pcplist
+from kmm_sim.mm.vmscan import wakeup_kswapd
+from kmm_sim.mm.vmstat import clear_zone_flag, set_zone_flag
+from kmm_sim.mm.watermark import wmark_pages, zone_watermark_fast
+
+__all__ = [
+    "alloc_flags_nofragment",
+    "get_page_from_freelist",
+    "gfp_to_alloc_flags",
+    "rmqueue",
+    "rmqueue_buddy",
+    "zone_has_room",
+]
+
+
+def rmqueue_buddy(zone: Zone, order: int, alloc_flags: int, migratetype: int) -> int | None:
+    """Take a block of ``order`` from the buddy system of one zone; return its pfn or None.
+
+    Linux: rmqueue_buddy(), mm/page_alloc.c
+    """
+    while True:
+        pfn = None
+        if alloc_flags & ALLOC_HIGHATOMIC:
+            pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
+        if pfn is None:
+            pfn, _ = rmqueue_or_fallback(zone, order, migratetype, alloc_flags)
+            if pfn is None and alloc_flags & (ALLOC_OOM | ALLOC_NON_BLOCK):
+                pfn = rmqueue_smallest(zone, order, Migrate.HIGHATOMIC)
+        if pfn is None or not (zone.suspects and check_new_pages(zone, pfn, order)):
+            return pfn
+
+
+def rmqueue(zone: Zone, order: int, alloc_flags: int, migratetype: int) -> int | None:
+    """Take a block of ``order`` from a zone: from this CPU's lists, or the buddy system.
+
+    Linux: rmqueue(), mm/page_alloc.c
+    """
+    pfn = None
+    if pcp_allowed_order(order):
+        pfn = rmqueue_pcplist(zone, order, migratetype, alloc_flags)
+    if pfn is None:
+        pfn = rmqueue_buddy(zone, order, alloc_flags, migratetype)
+    if alloc_flags & ALLOC_KSWAPD and zone.flags & ZoneFlag.BOOSTED_WATERMARK:
+        clear_zone_flag(zone, ZoneFlag.BOOSTED_WATERMARK)
+        if zone.node is not None:
+            wakeup_kswapd(zone.node, zone, 0, 0, zone.type)
+    return pfn
+
+
+def zone_has_room(
+    zone: Zone, order: int, alloc_flags: int, highest_zoneidx: int
+) -> bool:
+    """Return whether a zone may serve a request, by its marks; note if it is below high.
+
+    Linux: get_page_from_freelist(), mm/page_alloc.c
+    """
+    if zone.pcp is not None and not zone.flags & ZoneFlag.BELOW_HIGH:
+        mark = wmark_pages(zone, Wmark.HIGH)
+        if zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags):
+            return True
+        set_zone_flag(zone, ZoneFlag.BELOW_HIGH)
+    mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK)
+    if zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags):
+        return True
+    return bool(alloc_flags & ALLOC_NO_WATERMARKS)
+
+
+def get_page_from_freelist(
+    node: Node, order: int, alloc_flags: int, highest_zoneidx: int, migratetype: int
+) -> int | None:
+    """Try the zones from the highest allowed down; return the pfn of a block, or None.
+
+    The first round keeps migratetypes apart; if no zone can, a second one may mix them.
+
+    Linux: get_page_from_freelist(), mm/page_alloc.c
+    """
+    for zone in node.zonelists[highest_zoneidx]:
+        if not zone_has_room(zone, order, alloc_flags, highest_zoneidx):
+            continue
+        pfn = rmqueue(zone, order, alloc_flags, migratetype)
+        if pfn is not None:
+            if alloc_flags & ALLOC_HIGHATOMIC:
+                reserve_highatomic_pageblock(zone, pfn, order)
+            return pfn
+    if alloc_flags & ALLOC_NOFRAGMENT:
+        alloc_flags &= ~ALLOC_NOFRAGMENT
+        return get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
+    return None
+
+
+def alloc_flags_nofragment(node: Node, gfp: int, highest_zoneidx: int) -> int:
+    """Return the flags that make the first try avoid mixing types, if it begins in Normal.
+
+    Linux: alloc_flags_nofragment(), mm/page_alloc.c
+    """
+    alloc_flags = gfp & KSWAPD_RECLAIM
+    zonelist = node.zonelists[highest_zoneidx]
+    if zonelist and zonelist[0].type == ZoneType.NORMAL:
+        alloc_flags |= ALLOC_NOFRAGMENT
+    return alloc_flags
+
+
+def gfp_to_alloc_flags(gfp: int, order: int) -> int:
+    """Return how hard the second try may try: the min mark, and reserves for the urgent.
+
+    Linux: gfp_to_alloc_flags(), mm/page_alloc.c
+    """
+    alloc_flags = ALLOC_WMARK_MIN | (gfp & (HIGH | KSWAPD_RECLAIM))
+    if not gfp & DIRECT_RECLAIM and not gfp & NOMEMALLOC:
+        alloc_flags |= ALLOC_NON_BLOCK
+        if order > 0 and alloc_flags & ALLOC_MIN_RESERVE:
+            alloc_flags |= ALLOC_HIGHATOMIC
+    return alloc_flags

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reclaim: taking back memory that its owner can do without.
+
+A page of a file that was only read can be dropped: it can be read again.  One that was written
+to must be written back first.  Anonymous memory, a process's heap and stacks, has no file; it
+needs swap space to go to.  kswapd does this in the background once a zone is below its low
+mark; a request that finds a zone below min does it itself, *direct reclaim*.
+
+Linux: mm/vmscan.c
+Simplified: one list for files and one for anonymous memory, oldest first, with no second
+chance; a write takes no time, and who reclaims does it himself; kswapd runs only when the
+machine lets it; no slab shrinkers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kmm_sim.mm.bad_page import free_pages_prepare
+from kmm_sim.mm.events import (
+    MmLruInsertion,
+    MmVmscanDirectReclaimBegin,
+    MmVmscanDirectReclaimEnd,
+    MmVmscanKswapdSleep,
+    MmVmscanKswapdWake,
+    MmVmscanWakeupKswapd,
+    MmVmscanWriteFolio,
+    SetBoost,
+)
+from kmm_sim.mm.gfp import FS, GFP_KERNEL, IO, KSWAPD_RECLAIM
+from kmm_sim.mm.mmzone import LruPage, Node, Wmark, Zone
+from kmm_sim.mm.page import Page
+from kmm_sim.mm.page_flags import PageFlag
+from kmm_sim.mm.pcp import free_unref_page
+from kmm_sim.mm.sched import Task
+from kmm_sim.mm.watermark import SWAP_CLUSTER_MAX, wmark_pages, zone_watermark_ok
+
+__all__ = [
+    "balance_pgdat",
+    "lru_add",
+    "lru_del",
+    "shrink_lruvec",
+    "try_to_free_pages",
+    "wakeup_kswapd",
+    "zone_reclaimable_pages",
+]
+
+LRU_FLAGS = int(PageFlag.LRU | PageFlag.DIRTY | PageFlag.SWAPBACKED | PageFlag.UPTODATE)
+
+
+def lru_add(node: Node, page: Page, owner: Task | None, dirty: bool = False) -> None:
+    """Put a page at the young end of its list: anonymous if it has an owner, else of a file.
+
+    Linux: folio_add_lru(), mm/swap.c
+    """
+    page.flags |= PageFlag.LRU | PageFlag.UPTODATE
+    if owner is not None:
+        page.flags |= PageFlag.SWAPBACKED | PageFlag.DIRTY
+        owner.anon.add(page.pfn)
+    elif dirty:
+        page.flags |= PageFlag.DIRTY
+    node.lru[page.pfn] = LruPage(owner is not None, dirty or owner is not None, owner)
+    page.zone.lru.add(page.pfn)
+    if node.trace is not None:
+        node.trace.emit(MmLruInsertion(page.pfn, owner is not None, dirty or owner is not None))
+
+
+def lru_del(node: Node, pfn: int) -> None:
+    """Take a page off its list and free it.
+
+    Linux: lruvec_del_folio(), include/linux/mm_inline.h
+    """
+    entry = node.lru.pop(pfn)
+    if entry.owner is not None:
+        entry.owner.anon.discard(pfn)
+    page = node.page(pfn)
+    page.zone.lru.discard(pfn)
+    page.flags &= ~LRU_FLAGS
+    page.refcount = 0
+    if free_pages_prepare(node, page, 0):
+        free_unref_page(page.zone, pfn, 0)
+
+
+def zone_reclaimable_pages(node: Node, zone: Zone) -> int:
+    """Return how many pages of a zone could be reclaimed.
+
+    Linux: zone_reclaimable_pages(), mm/vmscan.c
+    """
+    if not node.lru:
+        return 0
+    swap = node.nr_swap_pages
+    files = sum(1 for pfn in zone.lru if pfn in node.lru and not node.lru[pfn].anon)
+    anon = sum(1 for pfn in zone.lru if pfn in node.lru and node.lru[pfn].anon)
+    return files + min(anon, swap)
+
+
+def shrink_lruvec(node: Node, zones: Sequence[Zone], nr_to_reclaim: int, gfp: int) -> int:
+    """Reclaim up to ``nr_to_reclaim`` pages of these zones, files first; return how many.
+
+    Linux: shrink_lruvec(), mm/vmscan.c
+    """
+    victims: list[int] = []
+    for anon in (False, True):
+        allowed = gfp & IO and (anon or gfp & FS)  # to write a page that is dirty
+        for pfn, entry in node.lru.items():
+            if len(victims) == nr_to_reclaim:
+                break
+            writable = allowed and (not anon or len(victims) < node.nr_swap_pages)
+            if entry.anon == anon and (writable or not entry.dirty) and node.zone_of(pfn) in zones:
+                victims.append(pfn)
+    reclaimed = [pfn for pfn in victims if _pageout(node, pfn)]
+    for pfn in reclaimed:
+        lru_del(node, pfn)
+    return len(reclaimed)
+
+
+def _pageout(node: Node, pfn: int) -> bool:
+    """Write a page to its file or to swap, if it is dirty; return whether it is clean now."""
+    entry = node.lru[pfn]
+    if not entry.dirty:
+        return True
+    if entry.anon:
+        if not node.nr_swap_pages:
+            return False
+        node.nr_swap_pages -= 1
+        if entry.owner is not None:
+            entry.owner.swapped += 1
+    if node.trace is not None:
+        node.trace.emit(MmVmscanWriteFolio(pfn, entry.anon))
+    entry.dirty = False
+    return True
+
+
+def try_to_free_pages(node: Node, zones: Sequence[Zone], order: int, gfp: int) -> int:
+    """Reclaim a few pages on behalf of a request; return how many.
+
+    Linux: try_to_free_pages(), mm/vmscan.c
+    """
+    if node.trace is not None:
+        node.trace.emit(MmVmscanDirectReclaimBegin(order, gfp))
+    nr_reclaimed = shrink_lruvec(node, zones, max(SWAP_CLUSTER_MAX, 1 << order), gfp)
+    if node.trace is not None:
+        node.trace.emit(MmVmscanDirectReclaimEnd(nr_reclaimed))
+    return nr_reclaimed
+
+
+def pgdat_balanced(zones: Iterable[Zone], order: int, highest_zoneidx: int) -> bool:
+    """Return whether some zone is above its high mark, so that kswapd may sleep.
+
+    Linux: pgdat_balanced(), mm/vmscan.c
+    """
+    return any(
+        zone_watermark_ok(zone, order, zone.watermark[Wmark.HIGH], highest_zoneidx, 0)
+        for zone in zones
+    )
+
+
+def wakeup_kswapd(node: Node, zone: Zone, gfp: int, order: int, highest_zoneidx: int) -> None:
+    """Let kswapd know that it is needed, unless there is nothing for it to do.
+
+    Linux: wakeup_kswapd(), mm/vmscan.c
+    """
+    if not node.reclaim or (gfp and not gfp & KSWAPD_RECLAIM):
+        return
+    zones = [one for one in node.zonelists[highest_zoneidx] if one.nid == zone.nid]
+    boosted = any(one.watermark_boost for one in zones)
+    if not boosted and pgdat_balanced(zones, order, highest_zoneidx):
+        return
+    node.kswapd_order = max(node.kswapd_order, order)
+    if not node.kswapd_awake:
+        node.kswapd_awake = True
+        if node.trace is not None:
+            node.trace.emit(MmVmscanWakeupKswapd(zone.nid, int(zone.type), order, gfp))
+
+
+def balance_pgdat(node: Node) -> int:
+    """Be kswapd: reclaim until all zones are above high, take the boost back, and sleep.
+
+    Returns the number of pages reclaimed.
+
+    Linux: balance_pgdat(), mm/vmscan.c
+    """
+    if not node.kswapd_awake:
+        return 0
+    if node.trace is not None:
+        node.trace.emit(MmVmscanKswapdWake(0, node.kswapd_order))
+    total = 0
+    for zone in node.zones:
+        while zone.vm_stat_free + sum(zone.vm_stat_diff) <= wmark_pages(zone, Wmark.HIGH):
+            nr_reclaimed = shrink_lruvec(node, (zone,), SWAP_CLUSTER_MAX, int(GFP_KERNEL))
+            total += nr_reclaimed
+            if not nr_reclaimed:
+                break
+        if zone.watermark_boost:
+            zone.watermark_boost = 0
+            if node.trace is not None:
+                node.trace.emit(SetBoost(zone.index, 0))
+    node.kswapd_failures = 0 if total else node.kswapd_failures + 1
+    node.kswapd_awake, node.kswapd_order = False, 0
+    if node.trace is not None:
+        node.trace.emit(MmVmscanKswapdSleep(0))
+    return total

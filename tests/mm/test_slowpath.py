@@ -1,0 +1,383 @@
+"""The slow path: which stages a request goes through, and what each mask may do."""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from kmm_sim import (
+    GFP_ATOMIC,
+    GFP_DMA,
+    GFP_HIGHUSER_MOVABLE,
+    GFP_KERNEL,
+    GFP_NOFS,
+    GFP_NOIO,
+    GFP_NOWAIT,
+    ContextError,
+    Gfp,
+    KernelBug,
+    Machine,
+)
+from kmm_sim.mm.compaction import migrate_page
+from kmm_sim.mm.events import (
+    MarkVictim,
+    MmCompactionEnd,
+    MmMigratePage,
+    MmVmscanDirectReclaimEnd,
+    MmVmscanKswapdSleep,
+    MmVmscanWakeupKswapd,
+    MmVmscanWriteFolio,
+    SlowPath,
+)
+from kmm_sim.mm.sched import CONTEXTS
+from kmm_sim.mm.vmscan import lru_del
+from kmm_sim.observe import replay, snapshot, validate
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def stages(machine, since=0):
+    return [event.stage for event in machine.trace[since:] if isinstance(event, SlowPath)]
+
+
+def told(machine, kind):
+    return [event for event in machine.trace if isinstance(event, kind)]
+
+
+def full(dirty=False, swap=0, **process):
+    """A PC of 16 MiB whose memory is all in the page cache or in a process, down to the min mark."""
+    machine = Machine(memory="16 MiB")
+    machine.sysctl("vm.watermark_boost_factor", 0)
+    machine.swapon(swap)
+    if process:
+        machine.start_process("hog", process["pages"])
+    while machine.node.zones[0].vm_stat_free > machine.node.zones[0].watermark[0] + 10:
+        assert machine.read_file(1, dirty=dirty)
+    return machine
+
+
+def exhaust(machine, gfp, order=0):
+    """Ask until the answer is None; return how many requests were served."""
+    served = 0
+    while machine.alloc_pages(gfp | Gfp.NOWARN, order) is not None:
+        served += 1
+    return served
+
+
+def test_a_request_that_is_served_at_once_has_no_stages():
+    machine = Machine(memory="64 MiB")
+    machine.alloc_pages(GFP_KERNEL, 3)
+    assert stages(machine) == []
+
+
+def test_kswapd_is_woken_once_and_brings_the_zone_back_above_high():
+    machine = full()
+    machine.alloc_page(GFP_ATOMIC)
+    assert told(machine, MmVmscanWakeupKswapd)
+    machine.trace.clear()
+    start = snapshot(machine)
+    assert machine.run_kswapd() > 0
+    zone = machine.zones[0]
+    assert zone.vm_stat_free > zone.watermark[2]
+    assert told(machine, MmVmscanKswapdSleep)
+    assert machine.run_kswapd() == 0, "it sleeps"
+    validate(machine)
+    assert replay(start, machine.trace) == snapshot(machine)
+
+
+def test_a_caller_who_cannot_wait_is_told_no():
+    machine = full()
+    exhaust(machine, GFP_NOWAIT)
+    machine.trace.clear()
+    assert machine.alloc_page(GFP_NOWAIT) is None
+    assert stages(machine) == ["retry", "give up"]
+    assert machine.alloc_page(GFP_KERNEL), "one who can wait reclaims some"
+    assert stages(machine)[2:4] == ["retry", "direct reclaim"]
+
+
+def test_direct_reclaim_takes_the_oldest_pages_of_files():
+    machine = full()
+    oldest = [entry.pfn for entry in snapshot(machine).lru[:8]]
+    machine.trace.clear()
+    while not told(machine, MmVmscanDirectReclaimEnd):
+        assert machine.alloc_page(GFP_KERNEL)
+    assert told(machine, MmVmscanDirectReclaimEnd)[0].nr_reclaimed == 32
+    assert not {entry.pfn for entry in snapshot(machine).lru} & set(oldest)
+
+
+@pytest.mark.parametrize(("gfp", "may_write"), [(GFP_KERNEL, True), (GFP_NOFS, False), (GFP_NOIO, False)])
+def test_only_a_mask_with_io_and_fs_writes_dirty_pages(gfp, may_write):
+    machine = full(dirty=True)
+    exhaust(machine, gfp | Gfp.NORETRY)
+    assert bool(told(machine, MmVmscanWriteFolio)) == may_write
+
+
+def test_anonymous_memory_goes_to_swap_if_there_is_any():
+    for swap in (0, 500):
+        machine = full(swap=swap, pages=2500)
+        exhaust(machine, GFP_KERNEL | Gfp.NORETRY)
+        assert sum(event.anon for event in told(machine, MmVmscanWriteFolio)) == swap
+        assert sum(task.swapped for task in machine.tasks) == swap
+
+
+def test_noio_needs_no_swap_and_nofs_may_swap():
+    for gfp, swapped in ((GFP_NOFS, 300), (GFP_NOIO, 0)):
+        machine = full(swap=300, pages=2500)
+        exhaust(machine, gfp | Gfp.NORETRY)
+        assert machine.node.total_swap_pages - machine.node.nr_swap_pages == swapped
+
+
+def test_the_oom_killer_takes_the_largest_process_and_only_for_those_who_may_wait():
+    machine = full(pages=1500)
+    small = machine.start_process("small", 30)
+    exhaust(machine, GFP_ATOMIC)
+    assert not told(machine, MarkVictim)
+    for mask in (GFP_KERNEL | Gfp.NORETRY, GFP_KERNEL | Gfp.RETRY_MAYFAIL):
+        exhaust(machine, mask)
+        assert not told(machine, MarkVictim), "these fail rather than kill"
+    assert exhaust(machine, GFP_KERNEL) > 1000
+    assert [event.comm for event in told(machine, MarkVictim)] == ["hog", "small"]
+    assert small.oom_victim
+    assert machine.tasks == ()
+    validate(machine)
+
+
+def test_no_process_is_killed_for_a_costly_order():
+    machine = full(pages=1500)
+    assert machine.alloc_pages(GFP_KERNEL | Gfp.NOWARN, 9) is None or not told(machine, MarkVictim)
+    exhaust(machine, GFP_KERNEL, order=4)
+    assert not told(machine, MarkVictim)
+
+
+def test_nofail_is_served_or_the_machine_says_why_it_cannot_be():
+    machine = full(pages=1500)
+    for _ in range(1000):
+        assert machine.alloc_page(GFP_KERNEL | Gfp.NOFAIL)
+    lonely = Machine(memory="16 MiB")
+    lonely.sysctl("vm.watermark_boost_factor", 0)
+    exhaust(lonely, GFP_KERNEL | Gfp.HIGH)
+    with pytest.raises(KernelBug, match="__GFP_NOFAIL: the kernel would try for order 0 for ever"):
+        lonely.alloc_page(GFP_KERNEL | Gfp.NOFAIL)
+    validate(lonely)
+
+
+def test_who_frees_memory_may_use_all_there_is():
+    machine = Machine(memory="16 MiB")
+    exhaust(machine, GFP_ATOMIC)
+    left = snapshot(machine).zones[0].nr_free_pages
+    assert left > 0
+    with machine.context("memalloc"):
+        assert exhaust(machine, GFP_KERNEL) >= left
+    assert snapshot(machine).zones[0].nr_free_pages == 0
+
+
+def test_compaction_moves_pages_together():
+    machine = Machine(memory="16 MiB", pcp=False)
+    machine.sysctl("vm.watermark_boost_factor", 0)
+    machine.sysctl("vm.min_free_kbytes", 64)
+    start = snapshot(machine)
+    machine.read_file(3900)
+    for entry in snapshot(machine).lru[::2]:  # every second page is dropped: no two free ones side by side
+        lru_del(machine.node, entry.pfn)
+    machine.node.zones[0].lowmem_reserve = [0] * 5
+    while machine.alloc_pages(GFP_ATOMIC | Gfp.NOWARN, 3):
+        pass
+    assert machine.alloc_pages(GFP_KERNEL | Gfp.NOWARN | Gfp.NORETRY, 3)
+    assert MmCompactionEnd(0, True) in machine.trace
+    moved = told(machine, MmMigratePage)
+    assert 1 <= len(moved) <= 8
+    validate(machine)
+    assert replay(start, machine.trace) == snapshot(machine)
+
+
+def test_what_a_page_holds_moves_with_it():
+    machine = Machine(memory="16 MiB", pcp=False)
+    start = snapshot(machine)
+    task = machine.start_process("tail", 1)
+    (pfn,) = task.anon
+    machine.write(machine.page_address(machine.node.page(pfn)), b"heap")
+    migrate_page(machine.node, pfn, 700)
+    assert task.anon == {700}
+    assert machine.read(machine.page_address(machine.node.page(700)), 4) == b"heap"
+    validate(machine)
+    assert replay(start, machine.trace) == snapshot(machine)
+
+
+def test_a_process_that_ends_gives_everything_back():
+    machine = Machine(memory="64 MiB")
+    before = snapshot(machine)
+    task = machine.start_process("tail", 300)
+    assert len(task.anon) == 300
+    machine.exit_process(task)
+    machine.drain_all_pages()
+    assert snapshot(machine).allocated == {}
+    assert snapshot(machine).zones[-1].nr_free == before.zones[-1].nr_free
+    assert snapshot(machine).lru == ()
+
+
+# Contexts
+
+SLEEPLESS = ("spinlock", "softirq", "hardirq", "irqs off")
+
+
+@pytest.mark.parametrize("context", SLEEPLESS)
+def test_who_cannot_sleep_must_not_ask_with_a_mask_that_may(context):
+    machine = Machine(memory="64 MiB")
+    before = snapshot(machine)
+    with machine.context(context):
+        with pytest.raises(ContextError, match=r"sleeping function.*insmod.*GFP_ATOMIC"):
+            machine.alloc_page(GFP_KERNEL)
+        assert snapshot(machine) == before
+        assert machine.alloc_page(GFP_ATOMIC)
+        assert machine.alloc_page(GFP_NOWAIT)
+    assert machine.alloc_page(GFP_KERNEL)
+
+
+@pytest.mark.parametrize(
+    ("context", "forbidden", "allowed"),
+    [
+        ("fs", GFP_KERNEL, GFP_NOFS),
+        ("io", GFP_NOFS, GFP_NOIO),
+        ("io", GFP_KERNEL, GFP_ATOMIC),
+    ],
+)
+def test_reclaim_must_not_come_back_to_where_it_was_called_from(context, forbidden, allowed):
+    machine = Machine(memory="64 MiB")
+    with machine.context(context):
+        with pytest.raises(ContextError, match=r"deadlock: .*wait for itself"):
+            machine.alloc_page(forbidden)
+        assert machine.alloc_page(allowed)
+
+
+@pytest.mark.parametrize(("outer", "inner"), [("nofs", "fs"), ("noio", "io")])
+def test_a_promise_for_all_requests_makes_the_mask_safe(outer, inner):
+    machine = Machine(memory="64 MiB")
+    with machine.context(outer), machine.context(inner):
+        page = machine.alloc_page(GFP_KERNEL)
+    assert snapshot(machine).allocated[page.pfn].gfp == (GFP_NOFS if outer == "nofs" else GFP_NOIO)
+
+
+@pytest.mark.parametrize(("context", "name"), [("spinlock", "sleep_atomic_alloc"), ("irqs off", "sleep_irqsoff_alloc")])
+def test_a_debug_kernel_reports_what_a_distributions_kernel_lets_pass(context, name):
+    silent = Machine(memory="64 MiB", teaching=False)
+    with silent.context(context):
+        assert silent.alloc_page(GFP_KERNEL)
+    assert silent.dmesg == []
+    debug = Machine(memory="64 MiB", teaching=False)
+    debug.node.debug_atomic_sleep = True
+    debug.current.pid = 36
+    with debug.context(context):
+        assert debug.alloc_page(GFP_KERNEL)
+    lines = (DATA / f"linux-6.12.117-dmesg-{name}.txt").read_text().splitlines()
+    assert debug.dmesg == [line.partition("] ")[2] for line in lines]
+
+
+def test_contexts_end_where_their_block_ends():
+    machine = Machine(pages=4)
+    with pytest.raises(RuntimeError), machine.context("spinlock"), machine.context("hardirq"):
+        raise RuntimeError
+    assert (machine.current.preempt_count, machine.current.irqs_disabled, machine.current.inside) == (0, False, ())
+    with pytest.raises(ValueError, match="unknown context 'bathtub'"):
+        machine.context("bathtub")
+
+
+# The log
+
+
+def shape(lines):
+    """A report without its time stamps, its numbers, and the names of its zones."""
+    bare = [line.partition("] ")[2] if line.startswith("[") else line for line in lines]
+    bare = [re.sub(r"Normal|DMA32|DMA", "ZONE", line) for line in bare]
+    bare = [re.sub(r"( \d+\*\d+kB( \([UMEHI]+\))?)+", " BLOCKS", line) for line in bare]
+    return [re.sub(r"\d+|(?<=unreclaimable\? )(yes|no)", "N", line) for line in bare]
+
+
+def test_a_failure_is_reported_in_the_kernels_own_format():
+    recorded = (DATA / "linux-6.12.117-dmesg-alloc_fail_atomic.txt").read_text().splitlines()
+    machine = Machine(memory="6 GiB", teaching=False)
+    while machine.alloc_pages(GFP_ATOMIC | Gfp.NOWARN, 10):
+        pass
+    assert machine.alloc_pages(GFP_ATOMIC, 10) is None
+    assert machine.dmesg[0] == recorded[0].partition("] ")[2]
+    assert shape(machine.dmesg) == shape(recorded)
+
+
+def test_the_oom_report_is_in_the_kernels_own_format():
+    recorded = (DATA / "linux-6.12.117-dmesg-oom_kernel.txt").read_text().splitlines()
+    machine = full(pages=1500)
+    while machine.tasks:
+        machine.alloc_page(GFP_KERNEL)
+    assert machine.dmesg[0] == recorded[0].partition("] ")[2]
+    once = list(dict.fromkeys(shape(recorded)))  # the recorded machine has one zone more
+    assert list(dict.fromkeys(shape(machine.dmesg)))[: len(once)] == once
+    assert re.fullmatch(
+        r"Out of memory: Killed process \d+ \(hog\) total-vm:\d+kB, anon-rss:\d+kB, .*",
+        next(line for line in machine.dmesg if line.startswith("Out of memory")),
+    )
+
+
+def test_the_numbers_of_a_report_add_up():
+    machine = full(pages=1500)
+    assert machine.alloc_pages(GFP_NOWAIT & ~Gfp.NOWARN, 10) is None
+    report = " ".join(machine.dmesg)
+    blocks = re.search(r"DMA: (.*?) = (\d+)kB", report)
+    total = sum(int(n) * int(size) for n, size in re.findall(r"(\d+)\*(\d+)kB", blocks[1]))
+    assert total == int(blocks[2]) == 4 * snapshot(machine).zones[0].nr_free_pages
+    files, anon = int(re.search(r"inactive_file:(\d+) ", report)[1]), int(re.search(r"inactive_anon:(\d+) ", report)[1])
+    assert (files, anon) == (len(machine.node.lru) - 1500, 1500)
+
+
+def test_nowarn_is_silent():
+    machine = Machine(memory="16 MiB")
+    exhaust(machine, GFP_ATOMIC)
+    assert machine.dmesg == []
+
+
+# Everything together
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_trace_rebuilds_a_machine_under_pressure(seed):
+    rng = random.Random(seed)
+    machine = Machine(memory="20 MiB", cpus=2)
+    machine.swapon(rng.choice([0, 200]))
+    start = snapshot(machine)
+    held = []
+    masks = (
+        GFP_KERNEL,
+        GFP_ATOMIC,
+        GFP_NOFS,
+        GFP_NOIO,
+        GFP_DMA | GFP_KERNEL,
+        GFP_HIGHUSER_MOVABLE,
+        GFP_KERNEL | Gfp.NORETRY,
+        GFP_KERNEL | Gfp.RECLAIMABLE,
+        GFP_KERNEL | Gfp.COMP,
+    )
+    for _ in range(400):
+        machine.cpu = rng.randrange(2)
+        match rng.randrange(9):
+            case 0:
+                machine.read_file(rng.randrange(400), dirty=rng.random() < 0.4)
+            case 1:
+                machine.start_process(f"p{rng.randrange(99)}", rng.randrange(600))
+            case 2 if machine.tasks:
+                machine.exit_process(rng.choice(machine.tasks))
+            case 3:
+                machine.run_kswapd()
+            case 4 if held:
+                page, order = held.pop(rng.randrange(len(held)))
+                machine.free_pages(page, order)
+            case 5:
+                try:
+                    with machine.context(rng.choice(list(CONTEXTS))):
+                        machine.alloc_page(rng.choice(masks) | Gfp.NOWARN)
+                except ContextError:
+                    pass
+            case _:
+                order = rng.choice((0, 0, 1, 2, 3, 4, 5, 9))
+                page = machine.alloc_pages(rng.choice(masks) | Gfp.NOWARN, order)
+                held += [(page, order)] if page else []
+    validate(machine)
+    assert replay(start, machine.trace) == snapshot(machine)
