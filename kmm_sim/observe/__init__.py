@@ -2,7 +2,7 @@
 """Ways to look at a machine.  Nothing in here changes one."""
 
 from kmm_sim.observe.dump import dump
-from kmm_sim.observe.procfs import buddyinfo
+from kmm_sim.observe.procfs import buddyinfo, meminfo, pagetypeinfo, zoneinfo
 from kmm_sim.observe.replay import frames, replay
 from kmm_sim.observe.slabs import CacheView, CpuView, SlabView, slab_frames, slab_replay, slab_snapshot, validate_slab
 from kmm_sim.observe.snapshot import (
@@ -14,6 +14,7 @@ from kmm_sim.observe.snapshot import (
     ZoneSnapshot,
     snapshot,
 )
+from kmm_sim.observe.stacks import StackSnapshot, kernel_stack_kb, stack_replay, stack_snapshot, validate_stacks
 from kmm_sim.observe.validate import validate, validate_zone
 from kmm_sim.observe.validate_vmalloc import validate_vmalloc
 from kmm_sim.observe.vmallocinfo import vmalloc_meminfo, vmallocinfo
@@ -28,20 +29,28 @@ __all__ = [
     "Reclaimable",
     "SlabView",
     "Snapshot",
+    "StackSnapshot",
     "VmapSnapshot",
     "ZoneSnapshot",
     "buddyinfo",
     "dump",
     "frames",
+    "meminfo",
+    "pagetypeinfo",
+    "kernel_stack_kb",
     "replay",
     "slab_frames",
     "slab_replay",
     "slab_snapshot",
     "snapshot",
+    "stack_replay",
+    "stack_snapshot",
     "validate",
     "validate_slab",
+    "validate_stacks",
     "validate_vmalloc",
     "validate_zone",
+    "zoneinfo",
     "vmalloc_meminfo",
     "vmallocinfo",
     "vmap_replay",

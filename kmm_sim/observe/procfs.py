@@ -1,12 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The texts of /proc, as the kernel prints them."""
+"""The texts of /proc, as the kernel prints them.
+
+What the model has no notion of (slab pages in these counts, page tables, NUMA statistics) is
+printed as 0, so that the texts have all their lines.
+"""
 
 from __future__ import annotations
 
 from kmm_sim.machine import Machine
+from kmm_sim.mm.mmzone import (
+    MIGRATE_TYPES,
+    NR_PAGE_ORDERS,
+    PAGEBLOCK_NR_PAGES,
+    PAGEBLOCK_ORDER,
+    ZONE_NAMES,
+    Node,
+    Wmark,
+    Zone,
+    ZoneType,
+)
+from kmm_sim.mm.page import PAGE_SHIFT
 from kmm_sim.observe.snapshot import Snapshot, snapshot
 
-__all__ = ["buddyinfo"]
+__all__ = ["buddyinfo", "meminfo", "pagetypeinfo", "zoneinfo"]
+
+TYPE_NAMES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate")
+NODE_STATS = """\
+nr_inactive_anon nr_active_anon nr_inactive_file nr_active_file nr_unevictable
+nr_slab_reclaimable nr_slab_unreclaimable nr_isolated_anon nr_isolated_file workingset_nodes
+workingset_refault_anon workingset_refault_file workingset_activate_anon
+workingset_activate_file workingset_restore_anon workingset_restore_file
+workingset_nodereclaim nr_anon_pages nr_mapped nr_file_pages nr_dirty nr_writeback
+nr_writeback_temp nr_shmem nr_shmem_hugepages nr_shmem_pmdmapped nr_file_hugepages
+nr_file_pmdmapped nr_anon_transparent_hugepages nr_vmscan_write nr_vmscan_immediate_reclaim
+nr_dirtied nr_written nr_throttled_written nr_kernel_misc_reclaimable nr_foll_pin_acquired
+nr_foll_pin_released nr_kernel_stack nr_page_table_pages nr_sec_page_table_pages
+nr_iommu_pages nr_swapcached pgpromote_success pgpromote_candidate pgdemote_kswapd
+pgdemote_direct pgdemote_khugepaged""".split()
+ZONE_STATS = """\
+nr_free_pages nr_zone_inactive_anon nr_zone_active_anon nr_zone_inactive_file
+nr_zone_active_file nr_zone_unevictable nr_zone_write_pending nr_mlock nr_bounce nr_zspages
+nr_free_cma nr_unaccepted numa_hit numa_miss numa_foreign numa_interleave numa_local
+numa_other""".split()
+MEMINFO = """\
+MemTotal MemFree MemAvailable Buffers Cached SwapCached Active Inactive Active(anon)
+Inactive(anon) Active(file) Inactive(file) Unevictable Mlocked SwapTotal SwapFree Dirty
+Writeback AnonPages Mapped Shmem KReclaimable Slab SReclaimable SUnreclaim""".split()
 
 
 def buddyinfo(source: Machine | Snapshot) -> str:
@@ -20,3 +59,160 @@ def buddyinfo(source: Machine | Snapshot) -> str:
         counts = "".join(f"{count:6d} " for count in zone.nr_free)
         lines.append(f"Node {zone.node}, zone {zone.name:>8} {counts}\n")
     return "".join(lines)
+
+
+def pagetypeinfo(machine: Machine) -> str:
+    """Return /proc/pagetypeinfo: free blocks by migratetype, and what the pageblocks are for.
+
+    Linux: pagetypeinfo_show(), mm/vmstat.c
+    """
+    lines = [
+        f"Page block order: {PAGEBLOCK_ORDER}",
+        f"Pages per block:  {PAGEBLOCK_NR_PAGES}",
+        "",
+        f"{'Free pages count per migrate type at order':<43} "
+        + "".join(f"{order:6d} " for order in range(NR_PAGE_ORDERS)),
+    ]
+    for zone in machine.zones:
+        for migratetype, name in enumerate(TYPE_NAMES):
+            counts = [len(area.free_list[migratetype]) for area in zone.free_area]
+            shown = "".join(f"{count:6d} " for count in counts)
+            lines.append(f"Node {zone.nid:4d}, zone {zone.name:>8}, type {name:>12} {shown}")
+    lines += ["", f"{'Number of blocks type':<23}" + "".join(f"{name:>12} " for name in TYPE_NAMES)]
+    for zone in machine.zones:
+        shown = "".join(f"{count:12d} " for count in _pageblocks(zone))
+        lines.append(f"Node {zone.nid}, zone {zone.name:>8} {shown}")
+    return "\n".join(lines) + "\n"
+
+
+def _pageblocks(zone: Zone) -> list[int]:
+    """Count the pageblocks of each type; the first counts if any page of it is in the zone."""
+    counts = [0] * MIGRATE_TYPES
+    first = zone.start_pfn >> PAGEBLOCK_ORDER
+    end = -((-zone.end_pfn) >> PAGEBLOCK_ORDER)
+    counts[zone.pageblock_default] = end - first
+    for migratetype in zone.pageblocks.values():
+        counts[zone.pageblock_default] -= 1
+        counts[migratetype] += 1
+    return counts
+
+
+def zoneinfo(machine: Machine) -> str:
+    """Return /proc/zoneinfo: for each zone its marks, reserves, counters and per-CPU lists.
+
+    Linux: zoneinfo_show_print(), mm/vmstat.c
+    """
+    lines: list[str] = []
+    node, told = machine.node, set()
+    populated = {(zone.nid, zone.type): zone for zone in machine.zones}
+    for nid in sorted({zone.nid for zone in machine.zones}):
+        for kind in ZoneType:
+            lines.append(f"Node {nid}, zone {ZONE_NAMES[kind]:>8}")
+            zone = populated.get((nid, kind))
+            if zone is None:
+                lines += _empty_zone(kind)
+                continue
+            if nid not in told:
+                told.add(nid)
+                lines += ["  per-node stats", *(f"      {k:<12} {v}" for k, v in _node_stats(node).items())]
+            lines += _zone(node, zone)
+    return "\n".join(lines) + "\n"
+
+
+def _node_stats(node: Node) -> dict[str, int]:
+    anon = sum(entry.anon for entry in node.lru.values())
+    files = len(node.lru) - anon
+    known = {
+        "nr_inactive_anon": anon,
+        "nr_anon_pages": anon,
+        "nr_inactive_file": files,
+        "nr_file_pages": files,
+        "nr_dirty": sum(entry.dirty and not entry.anon for entry in node.lru.values()),
+    }
+    return {name: known.get(name, 0) for name in NODE_STATS}
+
+
+def _marks(free: int, boost: int, marks: list[int], sizes: tuple[int, int, int], reserve: list[int]) -> list[str]:
+    names = ("boost", *(mark.name.lower() for mark in Wmark), "spanned", "present", "managed", "cma")
+    values = (boost, *marks, *sizes, 0)
+    return [
+        f"  pages free     {free}",
+        *(f"        {name:<8} {value}" for name, value in zip(names, values, strict=True)),
+        f"        protection: ({', '.join(map(str, reserve))})",
+    ]
+
+
+def _empty_zone(kind: ZoneType) -> list[str]:
+    least = 32 if kind is ZoneType.MOVABLE else 0
+    return _marks(0, 0, [least] * len(Wmark), (0, 0, 0), [0] * len(ZoneType))
+
+
+def _zone(node: Node, zone: Zone) -> list[str]:
+    entries = [node.lru[pfn] for pfn in zone.lru if pfn in node.lru]
+    anon = sum(entry.anon for entry in entries)
+    known = {
+        "nr_free_pages": zone.vm_stat_free,
+        "nr_zone_inactive_anon": anon,
+        "nr_zone_inactive_file": len(entries) - anon,
+        "nr_zone_write_pending": sum(entry.dirty and not entry.anon for entry in entries),
+    }
+    marks = [mark + zone.watermark_boost for mark in zone.watermark]
+    sizes = (zone.spanned_pages, zone.present_pages or zone.managed_pages, zone.managed_pages)
+    lines = _marks(zone.vm_stat_free, zone.watermark_boost, marks, sizes, zone.lowmem_reserve)
+    lines += [f"      {name:<12} {known.get(name, 0)}" for name in ZONE_STATS]
+    lines.append("  pagesets")
+    for cpu, pcp in enumerate(zone.per_cpu_pageset):
+        lines += [
+            f"    cpu: {cpu}",
+            f"              count: {pcp.count}",
+            f"              high:  {pcp.high}",
+            f"              batch: {pcp.batch}",
+            f"  vm stats threshold: {zone.stat_threshold}",
+        ]
+    return [*lines, "  node_unreclaimable:  0", f"  start_pfn:           {zone.start_pfn}"]
+
+
+def meminfo(machine: Machine) -> str:
+    """Return the first part of /proc/meminfo, as far as the model goes: to the slabs.
+
+    Linux: meminfo_proc_show(), fs/proc/meminfo.c
+    """
+    node = machine.node
+    free = sum(zone.vm_stat_free for zone in node.zones)
+    anon = sum(entry.anon for entry in node.lru.values())
+    files = len(node.lru) - anon
+    known = {
+        "MemTotal": sum(zone.managed_pages for zone in node.zones),
+        "MemFree": free,
+        "MemAvailable": si_mem_available(node, free, files),
+        "Cached": files,
+        "Inactive": len(node.lru),
+        "Inactive(anon)": anon,
+        "Inactive(file)": files,
+        "SwapTotal": node.total_swap_pages,
+        "SwapFree": node.nr_swap_pages,
+        "Dirty": sum(entry.dirty and not entry.anon for entry in node.lru.values()),
+        "AnonPages": anon,
+    }
+    return "".join(
+        f"{name + ':':<16}{known.get(name, 0) << (PAGE_SHIFT - 10):8d} kB\n" for name in MEMINFO
+    )
+
+
+def si_mem_available(node: Node, free: int, pagecache: int) -> int:
+    """Return how many pages a new program could have without swapping.
+
+    Linux: si_mem_available(), mm/show_mem.c
+    """
+    wmark_low = sum(zone.watermark[Wmark.LOW] for zone in node.zones)
+    available = free - sum(map(_reserved, node.zones))
+    available += pagecache - min(pagecache // 2, wmark_low)
+    return max(available, 0)
+
+
+def _reserved(zone: Zone) -> int:
+    """Return a zone's share of totalreserve_pages: its high mark and its largest reserve.
+
+    Linux: calculate_totalreserve_pages(), mm/page_alloc.c
+    """
+    return min(max(zone.lowmem_reserve) + zone.watermark[Wmark.HIGH] + zone.watermark_boost, zone.managed_pages)

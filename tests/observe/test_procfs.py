@@ -2,10 +2,13 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
+import pytest
+
 from kmm_sim import GFP_KERNEL, Machine
-from kmm_sim.observe import buddyinfo, dump, snapshot
+from kmm_sim.observe import buddyinfo, dump, meminfo, pagetypeinfo, snapshot, zoneinfo
 
 RECORDED = Path(__file__).parents[1] / "data" / "linux-6.12.117-proc-256M.json.gz"
 FILES = json.loads(gzip.decompress(RECORDED.read_bytes()))["files"]
@@ -36,3 +39,115 @@ def test_buddyinfo_takes_a_machine_or_a_snapshot():
     machine.alloc_page(GFP_KERNEL)
     line = "Node 0, zone   Normal      1      1      1      1      1      1      0      0      0      0      0 \n"
     assert buddyinfo(machine) == buddyinfo(snapshot(machine)) == line
+
+
+def rows(text, start):
+    """The numbers at the end of each line that begins with ``start``."""
+    return [
+        [int(word) for word in re.findall(r" +(\d+)(?= )", line[40:] + " ")]
+        for line in text.splitlines()
+        if line.startswith(start)
+    ]
+
+
+def recorded_machine():
+    """A machine that has what /proc of the recorded one tells: free blocks by type, marks, reserves, lists."""
+    types = rows(FILES["/proc/pagetypeinfo"], "Node    0")
+    state = dump(Machine(memory="256 MiB"))
+    zones = re.split(r"^Node 0, zone +", FILES["/proc/zoneinfo"], flags=re.MULTILINE)[1:3]
+    for number, (zone, text) in enumerate(zip(state["zones"], zones, strict=True)):
+
+        def value(name, text=text):
+            return int(re.search(rf"^ +{name}:? +(\d+)$", text, re.MULTILINE)[1])
+
+        wanted = types[5 * number : 5 * number + 5]
+        blocks, pfn = [], (zone["start"] + 1023) & ~1023
+        for order in range(10, -1, -1):
+            for migratetype in range(5):
+                step = 1 << order if order > 8 else 2 << order
+                count = wanted[migratetype][order]
+                blocks.append([order, migratetype, list(range(pfn, pfn + count * step, step))])
+                pfn += count * step
+        zone.update(
+            free=blocks,
+            spanned=value("spanned"),
+            present=value("present"),
+            managed=value("managed"),
+            wm=[value(name) for name in ("min", "low", "high", "promo")],
+            free_global=value("pages free"),
+            lowmem=[int(word) for word in re.search(r"protection: \((.*)\)", text)[1].split(",")],
+            stat_thr=value("vm stats threshold"),
+        )
+        zone["pcp"] |= {"count": value("count"), "high": value("high:"), "batch": value("batch")}
+    return Machine.from_dump(state)
+
+
+def test_pagetypeinfo_is_printed_as_the_kernel_prints_it():
+    recorded = FILES["/proc/pagetypeinfo"].split("\n\nNumber")[0]
+    assert pagetypeinfo(recorded_machine()).split("\n\nNumber")[0] == recorded
+    ours = pagetypeinfo(Machine(memory="256 MiB")).split("\n\nNumber")[1]
+    theirs = FILES["/proc/pagetypeinfo"].split("\n\nNumber")[1]
+    assert re.sub(r" *\d+", " N", ours).rstrip() == re.sub(r" *\d+", " N", theirs).rstrip()
+
+
+def test_pagetypeinfo_counts_every_pageblock_once():
+    machine = Machine(memory="256 MiB")
+    for _ in range(600):
+        machine.alloc_pages(GFP_KERNEL, 0)
+    counts = [
+        sum(map(int, line.split()[4:])) for line in pagetypeinfo(machine).splitlines() if line.startswith("Node 0")
+    ]
+    assert counts == [8, 120]
+
+
+def test_zoneinfo_is_printed_as_the_kernel_prints_it():
+    ours, theirs = zoneinfo(recorded_machine()).splitlines(), FILES["/proc/zoneinfo"].splitlines()
+    assert len(ours) == len(theirs)
+    counted = {
+        "nr_active_anon",
+        "nr_slab_reclaimable",
+        "nr_slab_unreclaimable",
+        "nr_anon_pages",
+        "nr_mapped",
+        "nr_shmem",
+        "nr_file_pages",
+        "nr_kernel_stack",
+        "nr_page_table_pages",
+        "nr_zone_active_anon",
+        "numa_hit",
+        "numa_interleave",
+        "numa_local",
+    }
+    for mine, their in zip(ours, theirs, strict=True):
+        if their.split()[0] in counted:  # what was running on that machine
+            assert mine.split()[0] == their.split()[0]
+        else:
+            assert mine == their
+
+
+def test_meminfo_is_printed_as_the_kernel_prints_it():
+    recorded = FILES["/proc/meminfo"].splitlines()
+    ours = meminfo(recorded_machine()).splitlines()
+    assert [line[:16] for line in ours] == [line[:16] for line in recorded[: len(ours)]]
+    assert {len(line) for line in ours} == {len(line) for line in recorded[: len(ours)]}
+    assert ours[:2] == recorded[:2]
+    available = int(recorded[2].split()[1]) - 71 * 4  # half of the slabs that could be reclaimed
+    assert ours[2] == f"MemAvailable:   {available:8d} kB"
+
+
+def test_meminfo_follows_what_happens():
+    machine = Machine(memory="64 MiB")
+    machine.read_file(200, dirty=True)
+    machine.start_process("tail", 300)
+    machine.swapon(50)
+    values = {line.split(":")[0]: int(line.split()[1]) // 4 for line in meminfo(machine).splitlines()}
+    assert [values[name] for name in ("Cached", "Dirty", "AnonPages", "Inactive", "SwapFree")] == [
+        200,
+        200,
+        300,
+        500,
+        50,
+    ]
+    assert values["MemFree"] + 500 + snapshot(machine).zones[-1].nr_pcp_pages == pytest.approx(
+        values["MemTotal"], abs=4
+    )
