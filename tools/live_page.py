@@ -36,7 +36,8 @@ SHIFT = """
     new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) if (!entry.hadRecentInput) {
         shift.sum += entry.value;
-        shift.parts.push([entry.value.toFixed(4), ...entry.sources.map(({ node }) => node?.className || node?.nodeName)]);
+        const who = entry.sources.map(({ node }) => node?.className || node?.nodeName);
+        shift.parts.push([entry.value.toFixed(4), ...who]);
       }
     }).observe({ type: "layout-shift", buffered: true });
 """
@@ -117,7 +118,8 @@ class LivePage:
 
     def code(self, index: int) -> str:
         """The code in a cell's editor."""
-        return self.cells.nth(index).locator(".cm-content").evaluate("el => el.cmTile?.view?.state.doc.toString() ?? [...el.querySelectorAll('.cm-line')].map((line) => line.textContent).join('\\n')")
+        lines = self.cells.nth(index).locator(".cm-line")
+        return "\n".join(lines.evaluate_all("lines => lines.map((line) => line.textContent)"))
 
     def write(self, index: int, code: str) -> None:
         """Replace a cell's code as a reader would: by hand."""
@@ -140,7 +142,7 @@ class LivePage:
     def wait_cell(self, index: int, state: str = "") -> str:
         """Wait until a cell has come to its end, or to this state."""
         self.page.wait_for_function(
-            "([cell, state]) => state ? cell.dataset.state === state : !['waiting', 'running'].includes(cell.dataset.state)",
+            "([{ dataset: d }, state]) => state ? d.state === state : !['waiting', 'running'].includes(d.state)",
             arg=[self.cells.nth(index).element_handle(), state], timeout=ANSWERED)
         return str(self.cells.nth(index).get_attribute("data-state"))
 

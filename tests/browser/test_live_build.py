@@ -54,7 +54,8 @@ def test_a_chapter_holds_no_script_of_a_lab_and_keeps_room_for_it(built_book):
 
 
 def test_no_page_names_another_site_for_a_script_style_font_or_image(built_book):
-    loads = re.compile(r'<(?:script|img|iframe|source)[^>]*\ssrc="(https?:)?//[^"]*"|<link[^>]*rel="(?:stylesheet|preload|icon|modulepreload)"[^>]*href="(https?:)?//')
+    loads = re.compile(r'<(?:script|img|iframe|source)[^>]*\ssrc="(https?:)?//[^"]*"'
+                       r'|<link[^>]*rel="(?:stylesheet|preload|icon|modulepreload)"[^>]*href="(https?:)?//')
     for page in built_book.rglob("*.html"):
         found = loads.search(page.read_text(encoding="utf-8"))
         assert not found, f"{page.name}: {found[0]}"
@@ -63,7 +64,8 @@ def test_no_page_names_another_site_for_a_script_style_font_or_image(built_book)
 def test_only_the_readers_python_is_packed(built_book, live):
     folder = built_book / "_static/live"
     files = json.loads((folder / "manifest.json").read_text())["files"]
-    names = [name for which in ("packages", "sources") for name in zipfile.ZipFile(folder / files[which]["name"]).namelist()]
+    zips = [zipfile.ZipFile(folder / files[which]["name"]) for which in ("packages", "sources")]
+    names = [name for each in zips for name in each.namelist()]
     assert "IPython/core/interactiveshell.py" in names
     assert "kmm_sim/__init__.py" in names
     assert not [name for name in names if "/tests/" in name or "__pycache__" in name or name.endswith((".so", ".pyc"))]
@@ -119,7 +121,7 @@ def test_a_failure_says_what_was_done_expected_and_what_to_do(live, tmp_path):
         assert part in text
 
 
-def test_a_package_that_is_missing_is_named(live, monkeypatch):
+def test_a_package_that_is_missing_is_named(live):
     packages, errors = live("packages"), live("errors")
     with pytest.raises(errors.LiveBuildError, match="no-such-package"):
         packages.distribution("no-such-package")

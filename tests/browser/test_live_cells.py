@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from live_page import LivePage, go_live
 
 CHAPTER = "book/getting-pages.html"
@@ -16,7 +17,8 @@ def live(visit, site):
 
 def test_an_edited_cell_runs_by_button_and_by_keyboard(live):
     cell = live.plain_cell()
-    assert live.run_code(cell, "mine = 6 * 7\nprint('the answer is', mine)\nmine").split() == ["the", "answer", "is", "42", "42"]
+    text = live.run_code(cell, "mine = 6 * 7\nprint('the answer is', mine)\nmine")
+    assert text.split() == ["the", "answer", "is", "42", "42"]
     live.write(cell, "print('again')")
     assert live.run(cell, keyboard=True) == "ok"
     assert live.output(cell) == "again"
@@ -158,7 +160,8 @@ def test_each_visitor_has_random_numbers_of_their_own(live):
 
 
 def test_the_code_runs_on_the_source_of_the_book(live):
-    text = live.run_code(live.plain_cell(), "import inspect, kmm_sim.mm.page_alloc as p\nprint(inspect.getsource(p)[:60])")
+    code = "import inspect, kmm_sim.mm.page_alloc as p\nprint(inspect.getsource(p)[:60])"
+    text = live.run_code(live.plain_cell(), code)
     assert text.startswith("# SPDX")
 
 

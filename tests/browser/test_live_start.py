@@ -1,6 +1,7 @@
 """How a page comes to life: what it shows before, on the way, and when something is missing."""
 
 import pytest
+
 from live_page import LivePage, go_live
 
 CHAPTER = "book/getting-pages.html"
@@ -17,7 +18,7 @@ def saving(visit, site):
 def asked_for(page, *names):
     """A list that will hold the addresses of requests for these files."""
     found = []
-    page.on("request", lambda request: found.append(request.url) if any(name in request.url for name in names) else None)
+    page.on("request", lambda request: found.extend(request.url for name in names if name in request.url))
     return found
 
 
@@ -44,7 +45,8 @@ def test_a_page_becomes_live_by_itself_and_says_how(visit, site):
 def test_what_the_cells_show_is_the_same_live(visit, site):
     live = LivePage(visit(None).page, save_data=True)
     live.open(site + CHAPTER)
-    texts = "cells => cells.map((cell) => [...cell.querySelectorAll('.cell_output pre:not(.kmm-bench pre)')].map((pre) => pre.textContent.trim()))"
+    texts = """cells => cells.map((cell) => [...cell.querySelectorAll(".cell_output pre:not(.kmm-bench pre)")]
+      .map((pre) => pre.textContent.trim()))"""
     recorded = live.cells.evaluate_all(texts)
     live.start()
     assert live.cells.evaluate_all(texts) == recorded
@@ -72,7 +74,9 @@ def test_an_action_on_a_lab_starts_python_and_is_done_then(saving):
         performed.push([event.target !== bench, event.detail.actions.map((action) => action.probe)]);
         event.stopImmediatePropagation();
       }, true);
-      for (const probe of [1, 2]) bench.dispatchEvent(new CustomEvent("kmm:act", { bubbles: true, detail: { action: { probe } } }));
+      for (const probe of [1, 2]) {
+        bench.dispatchEvent(new CustomEvent("kmm:act", { bubbles: true, detail: { action: { probe } } }));
+      }
     }""")
     saving.wait_live()
     saving.page.wait_for_function("performed.some(([, actions]) => actions.length)")

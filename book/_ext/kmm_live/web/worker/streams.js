@@ -25,11 +25,11 @@ export class Streams {
   write(name, text) {
     if (name !== this.#name) this.flush();
     this.#name = name;
-    if (this.#length > MOST) return;
+    if (this.#length >= MOST) return;
     this.#length += text.length;
     this.#text += text;
     this.#writes += 1;
-    if (this.#writes < AT_ONCE || performance.now() - this.#last > PAUSE) this.flush();
+    if (this.#writes < AT_ONCE || this.#length >= MOST || performance.now() - this.#last > PAUSE) this.flush();
   }
 
   flush() {
