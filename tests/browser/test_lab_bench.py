@@ -207,7 +207,7 @@ def test_an_action_is_handed_to_the_page_and_says_so(saved):
     saved.find(".kmm-block[data-state=used]").first.click()
     assert saved.page.evaluate("acts") == [
         {"do": "alloc", "gfp": "GFP_KERNEL", "order": 1, "at": 6},
-        {"do": "free", "page": "m:0", "order": 0, "at": None},
+        {"do": "free", "page": "m:0", "order": 0},
     ]
     expect(saved.find(".kmm-notice")).to_have_text("Python is starting: your 2 requests run as soon as it is up.")
     assert saved.at == (6, EVENTS)
@@ -222,7 +222,7 @@ def test_a_new_bench_goes_on_where_the_old_one_was(saved, open_lab):
     view = saved.page.evaluate("document.querySelector('.kmm-bench').kmmView()")
     lab = open_lab(live="yes")
     lab.page.evaluate("""view => document.querySelector(".kmm-bench").dispatchEvent(new CustomEvent("kmm:perform",
-      { detail: { view, actions: [{ do: "alloc", gfp: "GFP_KERNEL", order: 0, at: 8 }, { do: "free", page: "m:0", order: 0, at: null }] } }))""", view)
+      { detail: { view, actions: [{ do: "alloc", gfp: "GFP_KERNEL", order: 0, at: 8 }, { do: "free", page: "m:0", order: 0 }] } }))""", view)
     lab.settle()
     calls = [frame[2] for frame in lab.bench.frames if len(frame) > 2]
     assert calls == [["call.alloc", "GFP_KERNEL", 0], ["call.alloc", "GFP_KERNEL", 1], ["call.alloc", "GFP_KERNEL", 0],

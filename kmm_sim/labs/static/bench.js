@@ -266,8 +266,9 @@ class BenchView {
   }
 
   act(action) {
-    const at = this.answering || this.waiting.size || this.kept || this.player.at === this.player.end ? null : this.player.at;
-    const request = { ...action, at };
+    // "at" only for a moment before the last one: where Python runs in the page, a null is not its None.
+    const now = this.answering || this.waiting.size || this.kept || this.player.at === this.player.end;
+    const request = now ? action : { ...action, at: this.player.at };
     this.error = undefined;
     if (!this.answering) this.stop();
     const state = this.python();
@@ -282,14 +283,14 @@ class BenchView {
 
   // To free a block that is being freed is a slip of the finger, not a double free.
   repeats(request) {
-    const gist = JSON.stringify({ ...request, at: null });
-    return request.do === "free" && [...this.waiting.values()].includes(gist);
+    return request.do === "free" && [...this.waiting.values()].some((other) =>
+      other.do === "free" && Object.keys(request).every((name) => name === "at" || other[name] === request[name]));
   }
 
   send(action, { quiet }) {
     const id = `${Date.now()}.${Math.random()}`;
     if (!quiet) {
-      this.waiting.set(id, JSON.stringify({ ...action, at: null }));
+      this.waiting.set(id, action);
       clearTimeout(this.patience);
       this.late = false;
       this.patience = setTimeout(() => this.giveUp(), PATIENCE_MS);
@@ -324,11 +325,11 @@ class BenchView {
   receive(message, mine) {
     const { player } = this;
     const news = message.frames.length > 0;
-    const follow = news && (mine ? !mine.includes('"reset"') : player.at === this.shownEnd);
+    const follow = news && (mine ? mine.do !== "reset" : player.at === this.shownEnd);
     if (player.at > message.keep) this.redraw(player.go(message.keep), false);
     takeOver(player.frames, message);
     if (follow && player.at < message.keep && !this.answering) this.redraw(player.go(message.keep), false);
-    this.changed = mine?.includes('"reset"') ? false : this.changed || news;
+    this.changed = mine?.do === "reset" ? false : this.changed || news;
     if (follow) this.playAnswer();
     else this.redraw(new Set(), false);
   }
