@@ -17,7 +17,7 @@ PACKAGE = ROOT / "kmm_sim"
 FLOORS = (
     {"trace", "errors", "mm"},
     {"mm.page", "mm.page_flags", "mm.rbtree", "mm.vmalloc_events"},
-    {"mm.memory", "mm.internal", "mm.tlb", "mm.vmap_area"},
+    {"mm.memory", "mm.internal", "mm.stack_events", "mm.tlb", "mm.vmap_area"},
     {"mm.gfp"},
     {"mm.sched"},
     {"mm.mmzone"},

@@ -32,4 +32,5 @@
     tlb.py         what a CPU remembers of them
     vmalloc.py     memory contiguous in addresses only            mm/vmalloc.c
     fault.py       touching memory where none is mapped           arch/x86/mm/fault.c
+    stack.py       kernel stacks                                  kernel/fork.c
 """

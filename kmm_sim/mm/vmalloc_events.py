@@ -16,7 +16,7 @@ from kmm_sim.trace import Event
 
 __all__ = [
     "AllocVmapArea", "ClearPte", "FlushTlb", "FreeVmapAreaNoflush", "PurgeVmapAreaLazy", "SetPte", "SetPteTable",
-    "SetVmStruct", "StackCacheAdd", "StackCacheDel", "VmallocEvent", "VmapFreeAdd", "VmapFreeDel", "VmapPoolAdd",
+    "SetVmStruct", "VmallocEvent", "VmapFreeAdd", "VmapFreeDel", "VmapPoolAdd",
     "VmapPoolDel", "VmapPoolRotate",
 ]
 
@@ -202,27 +202,3 @@ class FlushTlb(VmallocEvent):
 
     def __str__(self) -> str:
         return f"sim_flush_tlb: start={self.start:#x} end={self.end:#x}"
-
-
-@dataclass(frozen=True, slots=True)
-class StackCacheAdd(VmallocEvent):
-    """A CPU kept a dead task's stack for the next task."""
-
-    tracepoint = "sim_stack_cache_add"
-    cpu: int
-    addr: int
-
-    def __str__(self) -> str:
-        return f"sim_stack_cache_add: cpu={self.cpu} addr={self.addr:#x}"
-
-
-@dataclass(frozen=True, slots=True)
-class StackCacheDel(VmallocEvent):
-    """A new task took a stack that a CPU had kept."""
-
-    tracepoint = "sim_stack_cache_del"
-    cpu: int
-    addr: int
-
-    def __str__(self) -> str:
-        return f"sim_stack_cache_del: cpu={self.cpu} addr={self.addr:#x}"

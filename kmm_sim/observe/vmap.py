@@ -16,6 +16,7 @@ from types import MappingProxyType
 from kmm_sim.machine import Machine
 from kmm_sim.mm.page import PAGE_SHIFT, PAGE_SIZE
 from kmm_sim.mm.pgtable import PAGE_PRESENT, walk
+from kmm_sim.mm.stack_events import StackEvent
 from kmm_sim.mm.vmalloc_events import (
     AllocVmapArea,
     ClearPte,
@@ -113,7 +114,7 @@ def vmap_replay(start: VmapSnapshot, events: Iterable[Event]) -> VmapSnapshot:
     state.pools = {key: list(addrs) for key, addrs in start.pools.items()}
     state.ptes, state.tables = dict(start.ptes), dict(start.tables)
     for event in events:
-        if isinstance(event, VmallocEvent):
+        if isinstance(event, VmallocEvent) and not isinstance(event, StackEvent):
             state.apply(event)
     return state.snapshot()
 

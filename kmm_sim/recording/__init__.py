@@ -20,6 +20,7 @@ from kmm_sim.recording.files import Recording, RecordingError, read
 from kmm_sim.recording.pages import replay_pages
 from kmm_sim.recording.result import Result, Tally
 from kmm_sim.recording.slabs import replay_slabs, replay_smp
+from kmm_sim.recording.stacks import replay_stacks
 from kmm_sim.recording.tables import check_consts, check_gfp
 from kmm_sim.recording.tables_slab import check_caches, check_kcache, check_kmalloc
 from kmm_sim.recording.vmalloc import replay_vmalloc
@@ -40,6 +41,7 @@ KINDS: dict[str, Callable[[Recording], list[Result]]] = {
     "zone-setup": check_zones,
     "gfp": check_gfp,
     "vmalloc": replay_vmalloc,
+    "stacks": replay_stacks,
     "consts": check_consts,
 }
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kmm_sim.mm import vmap_area, vmap_node
+from kmm_sim.mm import stack, vmap_area, vmap_node
 from kmm_sim.recording import RecordingError, check
 
 DATA = Path(__file__).parents[1] / "data"
-LAZY, POOLS = (DATA / f"linux-6.12.117-vmalloc-{name}.jsonl.gz" for name in ("lazy", "pools"))
+LAZY, POOLS, STACKS = (DATA / f"linux-6.12.117-vmalloc-{name}.jsonl.gz" for name in ("lazy", "pools", "stacks"))
 each_recording = pytest.mark.parametrize("path", [LAZY, POOLS], ids=["lazy", "pools"])
 
 
@@ -61,3 +61,16 @@ def test_a_call_before_the_first_dump_gets_a_sentence(tmp_path):
         out.write('{"format": "mmoracle-1", "kind": "vmalloc"}\n["va", 0, 8192, 1, 1, 1, 0]\n')
     with pytest.raises(RecordingError, match="before the first dump"):
         check(path)
+
+
+def test_thread_stacks_are_asked_for_kept_and_used_again_as_the_kernel_does():
+    (result,) = check(STACKS)
+    assert result.exact, result
+    assert [result.tallies[what].total for what in ("stacks", "stacks gone", "waiting pages", "stacks used again")] == [
+        24, 22, 21, 1]
+
+
+def test_that_a_cpu_keeps_two_stacks_is_needed(monkeypatch):
+    monkeypatch.setattr(stack, "NR_CACHED_STACKS", 3)
+    (result,) = check(STACKS)
+    assert result.tallies["stacks gone"].same == 21
