@@ -45,6 +45,10 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
     With ``trace=False`` it runs faster and tells nothing.  With ``teaching=False`` a caller who
     breaks the rules gets no error: what happens then is what happens in Linux.
 
+    ``slab`` names the slab allocator; ``slab_debug="FZPU"`` has it check every object, as the boot
+    parameter does; with ``slab_merge=False`` alike caches stay apart; ``slab_random=1``, any
+    number, shuffles the objects of new slabs by that seed.
+
     Raises ValueError or TypeError for a size that no machine has.
     """
 
@@ -57,6 +61,10 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
         pcp: bool | None = None,
         trace: bool = True,
         teaching: bool = True,
+        slab: str = "slub",
+        slab_debug: str = "",
+        slab_merge: bool = True,
+        slab_random: int | None = None,
     ) -> None:
         if (pages is None) == (memory is None):
             raise TypeError("Machine() takes either pages=64 or memory='8 GiB', one of the two")
@@ -65,6 +73,7 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
         elif memory is not None:
             self._power_on(boot_pc(memory, cpus, pcp=pcp is not False), trace)
         self.node.teaching = teaching
+        self.boot_slab(slab, debug=slab_debug, merge=slab_merge, freelist_random=slab_random)
 
     @classmethod
     def from_dump(cls, dump: Mapping[str, Any], *, trace: bool = True) -> Machine:

@@ -6,29 +6,25 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from operator import index
-from types import ModuleType
 from typing import Any
 
 from kmm_sim.calls.arguments import gfp_mask
 from kmm_sim.errors import KernelBug
-from kmm_sim.mm import kmalloc, slab_common, slub
+from kmm_sim.mm import kmalloc, slab_common
 from kmm_sim.mm.gfp import ZERO
 from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.slab_common import KMALLOC_MAX_SIZE, SLAB_FLAGS_PERMITTED, KmemCache, SlabFlags, Slabs
 from kmm_sim.mm.slab_events import KmemCacheAlloc
+from kmm_sim.mm.slub import SLUB
 
 __all__ = ["ALLOCATORS", "SlabCalls"]
 
-ALLOCATORS: dict[str, ModuleType] = {"slub": slub}
+ALLOCATORS = {allocator.name: allocator for allocator in (SLUB,)}
 SIZE_MAX = (1 << 64) - 1
 
 
 class SlabCalls:
-    """What a driver asks of the slab layer.
-
-    The layer comes to be with the first call, as ``slab`` names it; ``slab_options()`` before
-    that says how.
-    """
+    """What a driver asks of the slab layer."""
 
     node: Node
     _slabs: Slabs | None = None
@@ -42,11 +38,11 @@ class SlabCalls:
     def slabs(self) -> Slabs:
         """The slab layer."""
         if self._slabs is None:
-            self._boot_slab()
+            self.boot_slab()
         assert self._slabs is not None
         return self._slabs
 
-    def _boot_slab(
+    def boot_slab(
         self,
         allocator: str = "slub",
         *,
@@ -54,6 +50,12 @@ class SlabCalls:
         debug: str = "",
         freelist_random: int | None = None,
     ) -> None:
+        """Begin anew with a slab allocator: "slub"; for the rest see Machine.
+
+        Raises ValueError for an unknown allocator or letters that slab_debug does not know.
+
+        Linux: kmem_cache_init(), mm/slub.c
+        """
         if allocator not in ALLOCATORS:
             raise ValueError(f"unknown slab allocator {allocator!r}: there are {', '.join(ALLOCATORS)}")
         order = RandomOrder(random.Random(freelist_random)) if freelist_random is not None else None
@@ -72,11 +74,10 @@ class SlabCalls:
         Linux: kmalloc(), include/linux/slab.h
         """
         slabs = self._slabs or self.slabs
-        mask = index(gfp)
-        if mask not in slabs.kmalloc_table or size < 0:
-            gfp_mask(mask)
+        if gfp not in slabs.kmalloc_table or size < 0:
+            gfp = gfp_mask(gfp)
             _size(size)
-        return kmalloc.kmalloc(slabs, size, mask)
+        return kmalloc.kmalloc(slabs, size, gfp)
 
     def kzalloc(self, size: int, gfp: int) -> int:
         """Return ``size`` bytes of zeros.  Linux: kzalloc(), include/linux/slab.h"""

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm.bad_page import block_around
-from kmm_sim.mm.gfp import GFP_KERNEL, Gfp, gfp_names
+from kmm_sim.mm.gfp import Gfp, gfp_names
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Page, get_order, page_address
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
 from kmm_sim.mm.slab_common import (
     ARCH_KMALLOC_MINALIGN,
     KMALLOC_MAX_SIZE,
+    KmallocTable,
     KmemCache,
     SlabFlags,
     Slabs,
@@ -41,7 +42,6 @@ __all__ = [
     "kmalloc_large",
     "kmalloc_name",
     "kmalloc_size_roundup",
-    "kmalloc_slab",
     "kmalloc_table",
     "kmalloc_type",
     "krealloc",
@@ -119,7 +119,7 @@ def create_kmalloc_caches(slabs: Slabs) -> None:
         slabs.kmalloc_caches.append(of_kind)
 
 
-def kmalloc_table(slabs: Slabs, gfp: int) -> list[KmemCache]:
+def kmalloc_table(slabs: Slabs, gfp: int) -> KmallocTable:
     """Return the caches for a mask, by (size + 7) >> 3; made once for each mask.
 
     Linux: kmalloc_slab(), mm/slab.h
@@ -128,15 +128,9 @@ def kmalloc_table(slabs: Slabs, gfp: int) -> list[KmemCache]:
         create_kmalloc_caches(slabs)
     of_kind = slabs.kmalloc_caches[kmalloc_type(gfp)]
     sizes = range(0, KMALLOC_MAX_CACHE_SIZE + 1, 8)
-    table = [of_kind[kmalloc_index(max(size, 1))] for size in sizes]
-    slabs.kmalloc_table[gfp] = table
+    table = KmallocTable(int(gfp), [of_kind[kmalloc_index(max(size, 1))] for size in sizes])
+    slabs.kmalloc_table[int(gfp)] = table
     return table
-
-
-def kmalloc_slab(slabs: Slabs, size: int, gfp: int = GFP_KERNEL) -> KmemCache:
-    """Return the cache for ``size`` bytes, 1 to 8192.  Linux: kmalloc_slab(), mm/slab.h"""
-    table = slabs.kmalloc_table.get(gfp) or kmalloc_table(slabs, gfp)
-    return table[(size + 7) >> 3]
 
 
 def kmalloc_fix_flags(slabs: Slabs, gfp: int) -> int:
@@ -158,15 +152,15 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
 
     Linux: __do_kmalloc_node(), mm/slub.c
     """
+    table = slabs.kmalloc_table.get(gfp) or kmalloc_table(slabs, gfp)
     if size > KMALLOC_MAX_CACHE_SIZE:
-        return kmalloc_large(slabs, size, gfp)
+        return kmalloc_large(slabs, size, table.gfp)
     if not size:
         return ZERO_SIZE_PTR
-    s = (slabs.kmalloc_table.get(gfp) or kmalloc_table(slabs, gfp))[(size + 7) >> 3]
-    ptr = slabs.allocator.slab_alloc(s, gfp, size)
-    trace = slabs.node.trace
-    if trace is not None:
-        trace.emit(Kmalloc(ptr, size, s.size, gfp))
+    s = table.caches[(size + 7) >> 3]
+    ptr = slabs.allocator.slab_alloc(s, table.gfp, size)
+    if slabs.node.trace is not None:
+        slabs.node.trace.emit(Kmalloc(ptr, size, s.size, table.gfp))
     return ptr
 
 

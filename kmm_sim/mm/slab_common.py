@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm.mmzone import Node
@@ -31,10 +31,10 @@ __all__ = [
     "SLAB_MERGE_SAME",
     "SLAB_NEVER_MERGE",
     "WORD",
+    "KmallocTable",
     "KmemCache",
     "SlabAllocator",
     "SlabFlags",
-    "SlabPages",
     "Slabs",
     "align_up",
     "calculate_alignment",
@@ -122,38 +122,36 @@ class KmemCache:
         return f"<struct kmem_cache {self.name} object_size:{self.object_size} size:{self.size}>"
 
 
-class SlabPages(Protocol):
-    """The pages of one slab, and the cache they belong to.  Linux: struct slab, mm/slab.h"""
+@dataclass(frozen=True, slots=True)
+class SlabAllocator:
+    """What SLUB, SLAB and SLOB each do in their own way.
 
-    @property
-    def cache(self) -> KmemCache:
-        """The cache that took the pages."""
+    ``new_cache`` makes a cache of the allocator's own kind, ``cache_create`` finds its sizes.
+    ``slab_alloc(cache, gfp, size)`` returns the address of an object, or 0;
+    ``slab_free(slab, ptr, cache)`` takes one back, where ``cache`` is what its user says it is
+    of, or None.  ``cache_shutdown`` returns the addresses of objects that are still in use.
 
-    @property
-    def pfn(self) -> int:
-        """The first of the pages."""
+    Linux: functions that each of mm/slub.c, mm/slab.c and mm/slob.c had
+    """
+
+    name: str
+    new_cache: Callable[..., Any]
+    cache_create: Callable[[Any], None]
+    slab_alloc: Callable[[Any, int, int], int]
+    slab_free: Callable[[Any, int, KmemCache | None], None]
+    cache_shrink: Callable[[Any], None]
+    cache_shutdown: Callable[[Any], list[int]]
 
 
-class SlabAllocator(Protocol):
-    """What SLUB, SLAB and SLOB have in common: the modules themselves are of this shape."""
+@dataclass(frozen=True, slots=True)
+class KmallocTable:
+    """The caches for kmalloc() with one mask, by (size + 7) >> 3, and the mask as a plain number.
 
-    def cache_create(self, cache: KmemCache) -> None:
-        """Lay a new cache out: find its sizes and its order."""
+    Linux: kmem_buckets, include/linux/slab.h
+    """
 
-    def slab_alloc(self, cache: Any, gfp: int, orig_size: int) -> int:
-        """Return the address of a free object, now in use, or 0."""
-
-    def slab_free(self, slab: Any, ptr: int, cache: KmemCache | None) -> None:
-        """Take an object back; ``cache`` is where its user says it belongs, if he says so."""
-
-    def cache_shrink(self, cache: Any) -> None:
-        """Give back every slab that has no object in use."""
-
-    def cache_shutdown(self, cache: Any) -> list[int]:
-        """Give all slabs back; return the addresses of objects still in use."""
-
-    def new_cache(self, **fields: Any) -> KmemCache:
-        """Return a cache of the allocator's own kind."""
+    gfp: int
+    caches: list[KmemCache]
 
 
 @dataclass(slots=True, eq=False)
@@ -178,7 +176,7 @@ class Slabs:
     caches: list[KmemCache] = field(default_factory=list)
     pages: dict[int, Any] = field(default_factory=dict)
     kmalloc_caches: list[dict[int, KmemCache]] = field(default_factory=list)
-    kmalloc_table: dict[int, list[KmemCache]] = field(default_factory=dict)
+    kmalloc_table: dict[int, KmallocTable] = field(default_factory=dict)
     ticks: int = 0
 
 
@@ -272,7 +270,7 @@ def create_cache(
     """Make a cache and list it; the alignment is final.  Linux: create_cache(), mm/slab_common.c"""
     if not flags & SlabFlags.NO_USER_FLAGS:
         flags |= slabs.debug
-    s = slabs.allocator.new_cache(
+    s: KmemCache = slabs.allocator.new_cache(
         name=name, object_size=object_size, align=align, flags=flags, slabs=slabs, ctor=ctor
     )
     slabs.allocator.cache_create(s)

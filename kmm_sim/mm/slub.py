@@ -13,6 +13,7 @@ Simplified: one node, no bulk calls; freeing for RCU is done at once.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from kmm_sim.errors import KernelBug
@@ -21,7 +22,7 @@ from kmm_sim.mm.gfp import NOWARN, ZERO, Gfp, gfp_names
 from kmm_sim.mm.kmalloc import kmalloc_fix_flags
 from kmm_sim.mm.page import PAGE_OFFSET, pfn_to_virt
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
-from kmm_sim.mm.slab_common import KmemCache, SlabFlags
+from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, SlabFlags
 from kmm_sim.mm.slab_events import (
     CacheCreate,
     CpuPartialAdd,
@@ -37,9 +38,10 @@ from kmm_sim.mm.slab_events import (
     SlabDiscard,
     SlabNew,
 )
-from kmm_sim.mm.slub_def import KmemCacheCpu, Slab, SlubCache, calculate_sizes, kmem_cache_debug
+from kmm_sim.mm.slub_def import NO_SLAB, KmemCacheCpu, Slab, SlubCache, calculate_sizes, kmem_cache_debug
 
 __all__ = [
+    "SLUB",
     "add_partial",
     "alloc_single",
     "allocate_slab",
@@ -53,17 +55,19 @@ __all__ = [
     "free_to_partial_list",
     "get_freelist",
     "get_partial_node",
+    "mark_all_used",
     "new_cache",
     "new_slab",
     "object_index",
     "put_cpu_partial",
+    "put_object",
     "put_partials",
     "remove_partial",
     "slab_alloc",
-    "slab_alloc_slow",
     "slab_free",
     "slab_free_slow",
     "slab_out_of_memory",
+    "slab_refill",
 ]
 
 GFP_SLAB_BUG_MASK = int(Gfp.DMA32 | Gfp.HIGHMEM)
@@ -92,9 +96,10 @@ def cache_create(s: SlubCache) -> None:
     """
     slabs = s.slabs
     calculate_sizes(s, slabs.cpus)
+    s.debug = kmem_cache_debug(s)
     if not s.flags & SlabFlags.CONSISTENCY_CHECKS:
         s.flags |= int(SlabFlags.CMPXCHG_DOUBLE)
-    s.cpu_slab = [KmemCacheCpu(cpu) for cpu in range(slabs.cpus)]
+    s.cpu_slab = [KmemCacheCpu(cpu, NO_SLAB) for cpu in range(slabs.cpus)]
     s.zone = slabs.node.zones[0]
     if slabs.node.trace is not None:
         slabs.node.trace.emit(CacheCreate(s.name, s.object_size, s.size, *s.oo, slabs.cpus))
@@ -131,7 +136,7 @@ def allocate_slab(s: SlubCache, gfp: int) -> Slab | None:
     s.node.total_objects += objects
     if node.trace is not None:
         node.trace.emit(SlabNew(s.name, page.pfn, order, tuple(freelist)))
-    if kmem_cache_debug(s):
+    if s.debug:
         slub_debug.setup_slab_debug(s, slab)
     if s.ctor is not None:
         for index in freelist:
@@ -149,7 +154,7 @@ def new_slab(s: SlubCache, gfp: int) -> Slab | None:
 def discard_slab(s: SlubCache, slab: Slab) -> None:
     """Give the pages of a slab back to the page allocator.  Linux: discard_slab(), mm/slub.c"""
     node = s.slabs.node
-    if kmem_cache_debug(s):
+    if s.debug:
         slub_debug.check_slab_on_free(s, slab)
     del s.node.slabs[slab.pfn]
     s.node.total_objects -= slab.objects
@@ -182,24 +187,17 @@ def remove_partial(s: SlubCache, slab: Slab) -> None:
         s.slabs.node.trace.emit(PartialDel(s.name, slab.pfn))
 
 
-def get_partial_node(s: SlubCache, c: KmemCacheCpu) -> Slab | None:
-    """Take the first partial slab; put some that follow aside for this CPU.
+def get_partial_node(s: SlubCache, c: KmemCacheCpu) -> Slab:
+    """Take the first partial slab, of which there is one; put some that follow aside for this CPU.
 
     Linux: get_partial_node(), mm/slub.c
     """
-    partial, partial_slabs = None, 0
-    for slab in list(s.node.partial.values()):
+    first, *others = islice(s.node.partial.values(), s.cpu_partial_slabs // 2 + 2)
+    remove_partial(s, first)
+    for slab in others:
         remove_partial(s, slab)
-        if partial is None:
-            partial = slab
-            if s.cpu_partial_slabs == 0:
-                break
-        else:
-            put_cpu_partial(s, c, slab, drain=False)
-            partial_slabs += 1
-            if partial_slabs > s.cpu_partial_slabs // 2:
-                break
-    return partial
+        put_cpu_partial(s, c, slab, drain=False)
+    return first
 
 
 # A CPU's own slabs
@@ -256,7 +254,7 @@ def get_freelist(s: SlubCache, c: KmemCacheCpu, slab: Slab, source: str) -> bool
     slab.frozen = bool(freelist)
     trace = s.slabs.node.trace
     if not freelist:
-        c.slab, c.freelist = None, []
+        c.slab = NO_SLAB
         if trace is not None:
             trace.emit(CpuSlabUnload(s.name, c.cpu, slab.pfn))
         return False
@@ -272,12 +270,11 @@ def deactivate_slab(s: SlubCache, c: KmemCacheCpu) -> None:
     Linux: deactivate_slab(), mm/slub.c
     """
     slab = c.slab
-    assert slab is not None
     tail = bool(slab.freelist)
     slab.frozen = False
     slab.inuse -= len(c.freelist)
     slab.freelist += c.freelist
-    c.slab, c.freelist = None, []
+    c.slab, c.freelist = NO_SLAB, []
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(CpuSlabUnload(s.name, c.cpu, slab.pfn))
     if not slab.inuse and s.node.nr_partial >= s.min_partial:
@@ -288,7 +285,7 @@ def deactivate_slab(s: SlubCache, c: KmemCacheCpu) -> None:
 
 def flush_slab(s: SlubCache, c: KmemCacheCpu) -> None:
     """Take all slabs away from a CPU.  Linux: flush_slab(), put_partials_cpu(), mm/slub.c"""
-    if c.slab is not None:
+    if c.slab.pfn >= 0:
         deactivate_slab(s, c)
     partial, c.partial = c.partial, []
     _tell_cpu_partial_del(s, c, partial)
@@ -311,45 +308,41 @@ def slab_alloc(s: SlubCache, gfp: int, orig_size: int) -> int:
 
     Linux: slab_alloc_node(), mm/slub.c
     """
-    c = s.cpu_slab[s.zone.cpu]  # type: ignore[union-attr]
+    c = s.cpu_slab[s.zone.cpu]
     if not c.freelist:
-        return slab_alloc_slow(s, c, gfp, orig_size)
-    index = c.freelist.pop()
+        if s.debug:
+            return alloc_single(s, gfp, orig_size)
+        if not slab_refill(s, c, gfp):
+            slab_out_of_memory(s, c, gfp)
+            return 0
     slab = c.slab
-    slab.live[index] = 1  # type: ignore[union-attr]
+    index = c.freelist.pop()
+    slab.live[index] = 1
     trace = s.slabs.node.trace
     if trace is not None:
-        trace.emit(ObjectGet(s.name, c.cpu, slab.pfn, index))  # type: ignore[union-attr]
-    ptr = slab.base + index * s.size  # type: ignore[union-attr]
+        trace.emit(ObjectGet(s.name, c.cpu, slab.pfn, index))
+    ptr = slab.base + index * s.size
     if gfp & ZERO:
         s.slabs.node.memory.clear(ptr - PAGE_OFFSET, s.object_size)
     return ptr
 
 
-def slab_alloc_slow(s: SlubCache, c: KmemCacheCpu, gfp: int, orig_size: int) -> int:
-    """Find the CPU a slab with free objects: its own, one put aside, the node's, a new one.
+def slab_refill(s: SlubCache, c: KmemCacheCpu, gfp: int) -> bool:
+    """Find the CPU free objects: in its own slab, one put aside, the node's, a new one.
 
     Linux: ___slab_alloc(), mm/slub.c
     """
-    if kmem_cache_debug(s):
-        return alloc_single(s, gfp, orig_size)
-    if c.slab is not None and get_freelist(s, c, c.slab, "own"):
-        return slab_alloc(s, gfp, orig_size)
+    if c.slab.pfn >= 0 and get_freelist(s, c, c.slab, "own"):
+        return True
     if c.partial:
         slab = c.partial.pop()
-        _tell_cpu_partial_del(s, c, [slab])
-        get_freelist(s, c, slab, "cpu partial")
-        return slab_alloc(s, gfp, orig_size)
-    partial = get_partial_node(s, c)
-    if partial is not None:
-        get_freelist(s, c, partial, "node partial")
-        return slab_alloc(s, gfp, orig_size)
+        if s.slabs.node.trace is not None:
+            _tell_cpu_partial_del(s, c, [slab])
+        return get_freelist(s, c, slab, "cpu partial")
+    if s.node.partial:
+        return get_freelist(s, c, get_partial_node(s, c), "node partial")
     new = new_slab(s, gfp)
-    if new is None:
-        slab_out_of_memory(s, c, gfp)
-        return 0
-    get_freelist(s, c, new, "new")
-    return slab_alloc(s, gfp, orig_size)
+    return new is not None and get_freelist(s, c, new, "new")
 
 
 def alloc_single(s: SlubCache, gfp: int, orig_size: int) -> int:
@@ -362,12 +355,21 @@ def alloc_single(s: SlubCache, gfp: int, orig_size: int) -> int:
     if slab is None:
         slab = new_slab(s, gfp)
         if slab is None:
-            slab_out_of_memory(s, s.cpu_slab[s.zone.cpu], gfp)  # type: ignore[union-attr]
+            slab_out_of_memory(s, s.cpu_slab[s.zone.cpu], gfp)
             return 0
-    index = slab.freelist[-1]
-    slub_debug.alloc_debug_processing(s, slab, index, orig_size)
-    slab.freelist.pop()
+    index = slab.freelist.pop()
     slab.inuse += 1
+    try:
+        good = slub_debug.alloc_debug_processing(s, slab, index, orig_size)
+    except KernelBug:
+        slab.freelist.append(index)
+        slab.inuse -= 1
+        raise
+    if not good:
+        slab.freelist.append(index)
+        slab.inuse -= 1
+        mark_all_used(s, slab)
+        return alloc_single(s, gfp, orig_size)
     slab.live[index] = 1
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(ObjectGet(s.name, -1, slab.pfn, index))
@@ -379,6 +381,22 @@ def alloc_single(s: SlubCache, gfp: int, orig_size: int) -> int:
     if gfp & ZERO:
         s.slabs.node.memory.clear(ptr - PAGE_OFFSET, s.object_size)
     return ptr
+
+
+def mark_all_used(s: SlubCache, slab: Slab) -> None:
+    """Never use a slab again whose free objects somebody wrote to.
+
+    Linux: alloc_debug_processing(), mm/slub.c
+    """
+    trace = s.slabs.node.trace
+    while slab.freelist:
+        index = slab.freelist.pop()
+        slab.live[index] = 1
+        slab.inuse += 1
+        if trace is not None:
+            trace.emit(ObjectGet(s.name, -1, slab.pfn, index))
+    if slab.node_partial:
+        remove_partial(s, slab)
 
 
 def slab_out_of_memory(s: SlubCache, c: KmemCacheCpu, gfp: int) -> None:
@@ -398,30 +416,41 @@ def slab_out_of_memory(s: SlubCache, c: KmemCacheCpu, gfp: int) -> None:
 # Freeing
 
 
-def object_index(s: SlubCache, slab: Slab, ptr: int) -> int:
-    """Return which object of a slab begins at an address and is in use.
+def object_index(s: SlubCache, slab: Slab, ptr: int) -> int | None:
+    """Return which object of a slab begins at an address, though freeing it is a mistake.
 
-    Raises KernelBug if none is.
+    Raises KernelBug that says what the mistake is.  Without teaching, an object that is free
+    already is freed again, as in Linux, which notices only if it was the last one freed, or if
+    the cache is checked; then the answer is None.
 
-    Linux: no counterpart; without slab_debug it would corrupt a freelist, and notice later
+    Linux: set_freepointer(), mm/slub.c
+    Simplified: without teaching too, an address inside an object is an error.
     """
     index, inside = divmod(ptr - slab.base, s.size)
+    start = slab.base + index * s.size
     if 0 <= index < slab.objects and not inside:
-        if slab.live[index]:
-            return index
         slub_debug.report_double_free(s, slab, index)
-        raise KernelBug(
-            f"double free: the object at {ptr:#x} in {s.name} is free already; nobody holds it"
-        )
+        if s.slabs.node.teaching:
+            raise KernelBug(f"double free: the object at {ptr:#x} in {s.name} is free already; nobody holds it")
+        return None if s.debug or _freed_last(s, slab, index) else index
     slub_debug.report_bad_pointer(s, slab, ptr)
     if not 0 <= index < slab.objects:
         raise KernelBug(f"{ptr:#x} lies in a slab of {s.name}, but in no object of it")
-    start = slab.base + index * s.size
     state = "in use" if slab.live[index] else "free"
     raise KernelBug(
         f"{ptr:#x} is not the beginning of an object: it lies {inside} bytes inside object {index} of "
         f"{s.name}, which is {state} and begins at {start:#x}; free an object by its first byte"
     )
+
+
+def _freed_last(s: SlubCache, slab: Slab, index: int) -> bool:
+    """Whether an object would come to point to itself: the one mistake a hardened freelist sees."""
+    c = s.cpu_slab[s.zone.cpu]
+    freelist = c.freelist if c.slab is slab else slab.freelist
+    if freelist[-1:] != [index]:
+        return False
+    s.slabs.node.dmesg.append("kernel BUG at mm/slub.c:550!")
+    return True
 
 
 def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
@@ -433,22 +462,30 @@ def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
     Linux: slab_free(), do_slab_free(), mm/slub.c
     """
     s = slab.cache
-    index, inside = divmod(ptr - slab.base, s.size)
-    if inside or index < 0 or index >= slab.objects or not slab.live[index]:
-        index = object_index(s, slab, ptr)
+    offset = ptr - slab.base
+    index = offset // s.size
+    if offset < 0 or index * s.size != offset or index >= slab.objects or not slab.live[index]:
+        found = object_index(s, slab, ptr)
+        if found is None:
+            return
+        index = found
     if cache is not None and cache is not s:
-        raise KernelBug(slub_debug.report_wrong_cache(s, cache, ptr))
-    c = s.cpu_slab[s.zone.cpu]  # type: ignore[union-attr]
+        line = slub_debug.report_wrong_cache(s, cache, ptr)
+        if s.slabs.node.teaching:
+            raise KernelBug(line)
+    c = s.cpu_slab[s.zone.cpu]
     trace = s.slabs.node.trace
     if trace is not None:
         trace.emit(Kfree(ptr) if cache is None else KmemCacheFree(ptr, cache.name))
-    if slab is not c.slab:
+    if slab is c.slab:
+        slab.live[index] = 0
+        c.freelist.append(index)
+        if trace is not None:
+            trace.emit(ObjectPut(s.name, c.cpu, slab.pfn, index))
+    elif s.debug:
+        free_to_partial_list(s, slab, index)
+    else:
         slab_free_slow(s, c, slab, index)
-        return
-    slab.live[index] = 0
-    c.freelist.append(index)
-    if trace is not None:
-        trace.emit(ObjectPut(s.name, c.cpu, slab.pfn, index))
 
 
 def slab_free_slow(s: SlubCache, c: KmemCacheCpu, slab: Slab, index: int) -> None:
@@ -458,14 +495,11 @@ def slab_free_slow(s: SlubCache, c: KmemCacheCpu, slab: Slab, index: int) -> Non
 
     Linux: __slab_free(), mm/slub.c
     """
-    if kmem_cache_debug(s):
-        free_to_partial_list(s, slab, index)
-        return
-    had_free = bool(slab.freelist)
-    _put(s, slab, index)
+    prior = bool(slab.freelist)
+    put_object(s, slab, index)
     if slab.frozen:
         return
-    if not had_free:
+    if not prior:
         put_cpu_partial(s, c, slab, drain=True)
     elif not slab.inuse and slab.node_partial and s.node.nr_partial >= s.min_partial:
         remove_partial(s, slab)
@@ -477,19 +511,21 @@ def free_to_partial_list(s: SlubCache, slab: Slab, index: int) -> None:
 
     Linux: free_to_partial_list(), mm/slub.c
     """
-    slub_debug.free_debug_processing(s, slab, index)
-    had_free = bool(slab.freelist)
-    _put(s, slab, index)
+    if not slub_debug.free_debug_processing(s, slab, index):
+        return
+    prior = bool(slab.freelist)
+    put_object(s, slab, index)
     discard = not slab.inuse and s.node.nr_partial >= s.min_partial
-    if not had_free and not discard:
+    if not prior and not discard:
         add_partial(s, slab, tail=True)
-    elif had_free and discard:
+    elif prior and discard:
         remove_partial(s, slab)
     if discard:
         discard_slab(s, slab)
 
 
-def _put(s: SlubCache, slab: Slab, index: int) -> None:
+def put_object(s: SlubCache, slab: Slab, index: int) -> None:
+    """Put an object first on its slab's own freelist.  Linux: set_freepointer(), mm/slub.c"""
     slab.live[index] = 0
     slab.freelist.append(index)
     slab.inuse -= 1
@@ -541,3 +577,8 @@ def cache_shutdown(s: SlubCache) -> list[int]:
         slub_debug.list_slab_objects(s, slab, in_use)
         remaining += in_use
     return remaining
+
+
+SLUB = SlabAllocator(
+    "slub", new_cache, cache_create, slab_alloc, slab_free, cache_shrink, cache_shutdown
+)

@@ -147,7 +147,7 @@ def set_track(s: SlubCache, ptr: int, which: int) -> None:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("kmm_sim."):
         frame = frame.f_back
-    cpu = s.zone.cpu if s.zone is not None else 0
+    cpu = s.zone.cpu
     s.slabs.ticks += 1
     s.tracks.setdefault(ptr, [None, None])[which] = Track(frame.f_code.co_name, cpu, s.slabs.ticks)
     note = bytes(12) + cpu.to_bytes(4, "little") + bytes(8) + s.slabs.ticks.to_bytes(8, "little")
@@ -281,30 +281,36 @@ def check_object(s: SlubCache, slab: Slab, ptr: int, value: int) -> str | None:
 # Allocating and freeing
 
 
-def alloc_debug_processing(s: SlubCache, slab: Slab, index: int, orig_size: int) -> None:
+def alloc_debug_processing(s: SlubCache, slab: Slab, index: int, orig_size: int) -> bool:
     """Check a free object that is about to be handed out, and make it look used.
 
     Raises KernelBug, having put the bytes right, if somebody wrote to it while it was free.
-    Linux would go on with another slab and never use this one again.
+    Without teaching it returns False: Linux goes on with another slab, and never uses this one
+    again.
 
     Linux: alloc_debug_processing(), mm/slub.c
     """
     ptr = slab.base + index * s.size
     if s.flags & SlabFlags.CONSISTENCY_CHECKS:
         fault = check_object(s, slab, ptr, SLUB_RED_INACTIVE)
-        if fault:
+        if fault and s.slabs.node.teaching:
             raise KernelBug(f"use after free, found now that the object is handed out again: {fault}")
+        if fault:
+            _fix(s, "Marking all objects used")
+            return False
     if s.flags & SlabFlags.STORE_USER and s.flags & SlabFlags.KMALLOC:
         place = ptr + _tracks_end(s) - WORD
         s.slabs.node.memory.write(place - PAGE_OFFSET, orig_size.to_bytes(WORD, "little"))
     init_object(s, ptr, SLUB_RED_ACTIVE)
     set_track(s, ptr, 0)
+    return True
 
 
-def free_debug_processing(s: SlubCache, slab: Slab, index: int) -> None:
+def free_debug_processing(s: SlubCache, slab: Slab, index: int) -> bool:
     """Check an object that comes back, and make it look free.
 
     Raises KernelBug, having put the bytes right, if somebody wrote beside it; it is not freed.
+    Without teaching it returns False, and the object is not freed either.
 
     Linux: free_debug_processing(), free_consistency_checks(), mm/slub.c
     """
@@ -313,10 +319,13 @@ def free_debug_processing(s: SlubCache, slab: Slab, index: int) -> None:
         fault = check_object(s, slab, ptr, SLUB_RED_ACTIVE)
         if fault:
             _fix(s, f"Object at 0x{ptr:016x} not freed")
-            raise KernelBug(f"out of bounds write, found now that the object is freed: {fault}")
+            if s.slabs.node.teaching:
+                raise KernelBug(f"out of bounds write, found now that the object is freed: {fault}")
+            return False
     set_track(s, ptr, 1)
     init_object(s, ptr, SLUB_RED_INACTIVE)
     set_freepointer(s, slab, index, slab.freelist[-1] if slab.freelist else None)
+    return True
 
 
 def check_slab_on_free(s: SlubCache, slab: Slab) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmm_sim.mm.gfp import GFP_DMA, GFP_DMA32, Gfp
-from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, PAGE_ALLOC_COSTLY_ORDER, Zone
+from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, PAGE_ALLOC_COSTLY_ORDER, Zone, ZoneType
 from kmm_sim.mm.page import PAGE_SIZE, get_order
 from kmm_sim.mm.slab_common import SLAB_DEBUG_FLAGS, WORD, KmemCache, SlabFlags, align_up
 
@@ -28,6 +28,7 @@ __all__ = [
     "MAX_OBJS_PER_PAGE",
     "MAX_PARTIAL",
     "MIN_PARTIAL",
+    "NO_SLAB",
     "SIZEOF_TRACK",
     "KmemCacheCpu",
     "KmemCacheNode",
@@ -72,6 +73,8 @@ class Slab:
     node_partial: bool = False
 
     def __repr__(self) -> str:
+        if self.pfn < 0:
+            return "<no struct slab>"
         return f"<struct slab pfn:{self.pfn:#x} {self.cache.name} objects:{self.objects} inuse:{self.inuse}>"
 
 
@@ -79,13 +82,13 @@ class Slab:
 class KmemCacheCpu:
     """What one CPU has of a cache: a slab, that slab's free objects, and more partial slabs.
 
-    The heads of ``freelist`` and ``partial`` are their last entries.
+    The heads of ``freelist`` and ``partial`` are their last entries; with no slab it is NO_SLAB.
 
     Linux: struct kmem_cache_cpu, mm/slub.c
     """
 
     cpu: int
-    slab: Slab | None = None
+    slab: Slab
     freelist: list[int] = field(default_factory=list)
     partial: list[Slab] = field(default_factory=list)
 
@@ -135,7 +138,12 @@ class SlubCache(KmemCache):
     tracks: dict[int, list[Any]] = field(default_factory=dict)
     cpu_slab: list[KmemCacheCpu] = field(default_factory=list)
     node: KmemCacheNode = field(default_factory=KmemCacheNode)
-    zone: Zone | None = None
+    zone: Zone = field(default_factory=lambda: Zone(0, ZoneType.NORMAL, 0, 0, 0))
+    debug: bool = False
+
+
+NO_SLAB = Slab(None, -1, 0, 0, 0, [], bytearray())  # type: ignore[arg-type]
+"""What a CPU has before it has a slab: one without pages, pfn -1."""
 
 
 def kmem_cache_debug(s: KmemCache) -> bool:

@@ -87,7 +87,7 @@ def slab_snapshot(machine: Machine) -> Mapping[str, CacheView]:
 def _view(s: SlubCache) -> CacheView:
     cpus = tuple(
         CpuView(
-            c.slab.pfn if c.slab is not None else None,
+            c.slab.pfn if c.slab.pfn >= 0 else None,
             tuple(reversed(c.freelist)),
             tuple(slab.pfn for slab in reversed(c.partial)),
         )
@@ -217,7 +217,7 @@ def _pages(slab: Slab) -> range:
 
 
 def _validate_cache(layer: Slabs, s: SlubCache) -> None:
-    on_cpus = [c.slab for c in s.cpu_slab if c.slab is not None]
+    on_cpus = [c.slab for c in s.cpu_slab if c.slab.pfn >= 0]
     aside = [slab for c in s.cpu_slab for slab in c.partial]
     listed = [slab.pfn for slab in (*on_cpus, *aside, *s.node.partial.values())]
     assert len(set(listed)) == len(listed), f"a slab of {s.name} is in two places: {sorted(listed)}"

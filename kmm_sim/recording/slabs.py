@@ -63,7 +63,7 @@ class _SlabReplay:
     def __init__(self, result: Result, machine: Machine) -> None:
         self.result = result
         self.machine = machine
-        machine._boot_slab(merge=False)
+        machine.boot_slab(merge=False)
         machine.slabs.freelist_order = self.freelist_order
         self.caches: dict[str, SlubCache] = {}
         self.unseen: dict[str, int] = {}
@@ -178,7 +178,7 @@ class _SlabReplay:
         """Compare what the kernel counted after a call."""
         c = s.cpu_slab[self.machine.cpu]
         ours = [
-            c.slab.pfn if c.slab is not None else -1,
+            c.slab.pfn,
             c.partial[-1].slabs if c.partial else 0,
             s.node.nr_partial,
             s.node.nr_slabs,
@@ -254,7 +254,7 @@ def _cache_dump(s: SlubCache, smp: bool) -> dict[str, Any]:
     """Return a cache's state as recordings have it."""
     cpus = [
         {
-            "cpu_slab": _slab_dump(c.slab) if c.slab is not None else None,
+            "cpu_slab": _slab_dump(c.slab) if c.slab.pfn >= 0 else None,
             "cpu_fl": c.freelist[::-1],
             "cpu_partial": [_slab_dump(slab) for slab in reversed(c.partial)],
             "cpu_partial_count": c.partial[-1].slabs if c.partial else 0,

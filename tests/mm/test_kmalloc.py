@@ -161,8 +161,8 @@ def test_the_last_bytes_of_a_slab_belong_to_no_object(machine):
         lambda m: m.kmem_cache_create("a", 0),
         lambda m: m.kmem_cache_create("a", 8, align=3),
         lambda m: m.kmem_cache_create("a", 8, flags=1 << 19),
-        lambda m: m._boot_slab("slab-o-matic"),
-        lambda m: m._boot_slab(debug="FX"),
+        lambda m: Machine(pages=4, slab="slab-o-matic"),
+        lambda m: Machine(pages=4, slab_debug="FX"),
     ],
 )
 def test_what_python_hands_in_is_checked(machine, call):

@@ -1,5 +1,6 @@
 """SLUB: one behaviour, one list of events; and whatever happens, nothing is in two places."""
 
+import copy
 import random
 from itertools import pairwise
 
@@ -153,8 +154,7 @@ def test_the_constructor_is_called_once_for_each_object_of_a_new_slab():
 
 
 def test_a_random_freelist_hands_out_each_object_once():
-    machine = Machine(pages=4)
-    machine._boot_slab(freelist_random=1)
+    machine = Machine(pages=4, slab_random=1)
     _, objects = filled(machine, size=64)
     assert objects != sorted(objects)
     assert sorted(objects) == list(range(min(objects), min(objects) + 4096, 64))
@@ -215,3 +215,16 @@ def test_random_calls_keep_every_object_in_one_place_and_the_trace_tells_all(see
         machine.kmem_cache_destroy(cache)
     machine.drain_all_pages()
     assert not snapshot(machine).allocated, "pages leaked"
+
+
+def test_a_machine_can_be_copied_with_all_its_caches():
+    machine = Machine(pages=64, cpus=2, slab_random=3)
+    cache, objects = filled(machine, slabs=2)
+    machine.kmem_cache_free(cache, objects[0])
+    twin = copy.deepcopy(machine)
+    assert slab_snapshot(twin) == slab_snapshot(machine)
+    assert twin.kmalloc(100, GFP_KERNEL) == machine.kmalloc(100, GFP_KERNEL)
+    twin.kfree(objects[1])
+    validate_slab(twin)
+    validate_slab(machine)
+    assert slab_snapshot(twin) != slab_snapshot(machine)
