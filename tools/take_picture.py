@@ -12,7 +12,7 @@ from get_chromium import system_chromium
 from serve_book import serving
 
 PAGE = "book/getting-pages.html"
-EVENT = 10
+EVENT = 8
 
 
 def main() -> None:
@@ -28,6 +28,7 @@ def main() -> None:
         page.goto(address + PAGE)
         lab = page.locator(".kmm-bench").first
         lab.get_by_role("slider").fill(str(EVENT))
+        lab.get_by_role("slider").blur()
         page.wait_for_timeout(1_000)  # the split is drawn in motion
         lab.screenshot(path=str(options.picture), animations="disabled")
         browser.close()

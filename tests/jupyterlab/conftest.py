@@ -89,7 +89,10 @@ def wait_for_server(server: subprocess.Popen, runtime: Path, log: Path) -> str:
 def lab_page(lab: Lab, browser: Browser) -> Iterator[Page]:
     """JupyterLab's window in a browser."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    foreign = []
+    page.on("request", lambda r: None if r.url.startswith((lab.url, "data:", "blob:")) else foreign.append(r.url))
     page.goto(f"{lab.url}/lab?token={lab.token}")
     page.locator(".jp-DirListing-item").first.wait_for(timeout=60_000)
     yield page
     page.close()
+    assert not foreign, f"JupyterLab asked other sites: {foreign}"
