@@ -17,13 +17,14 @@ from operator import index
 from typing import Any
 
 from kmm_sim.boot import boot_bench, boot_dump, boot_pc
+from kmm_sim.calls.arguments import gfp_mask
 from kmm_sim.calls.context import ContextCalls
 from kmm_sim.calls.slab import SlabCalls
 from kmm_sim.calls.stack import StackCalls
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm import page_alloc
 from kmm_sim.mm.bad_page import compound_head
-from kmm_sim.mm.gfp import GFP_BITS_MASK, GFP_ZONE_BAD, ZERO, Gfp, gfp_names
+from kmm_sim.mm.gfp import ZERO
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Node, Zone
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE, Page, page_address, pfn_to_virt, virt_to_pfn
 from kmm_sim.mm.page_ref import get_page, put_page
@@ -32,8 +33,6 @@ from kmm_sim.mm.sysctl import sysctl_read, sysctl_write
 from kmm_sim.trace import Trace
 
 __all__ = ["Machine"]
-
-MOVABLE_MASK = int(Gfp.MOVABLE | Gfp.RECLAIMABLE)
 
 
 class Machine(ContextCalls, SlabCalls, StackCalls):
@@ -154,7 +153,7 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
 
         Linux: alloc_pages(), include/linux/gfp.h
         """
-        return page_alloc.alloc_pages(self.node, _gfp(gfp), _order(order))
+        return page_alloc.alloc_pages(self.node, gfp_mask(gfp), _order(order))
 
     def alloc_page(self, gfp: int) -> Page | None:
         """Return one page, or None.  Linux: alloc_page(), include/linux/gfp.h"""
@@ -177,7 +176,7 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
 
         Linux: get_zeroed_page(), mm/page_alloc.c
         """
-        return self.get_free_pages(_gfp(gfp) | ZERO, 0)
+        return self.get_free_pages(gfp_mask(gfp) | ZERO, 0)
 
     def alloc_pages_exact(self, size: int, gfp: int) -> int:
         """Return the address of just enough contiguous pages for ``size`` bytes, or 0.
@@ -186,7 +185,7 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
 
         Linux: alloc_pages_exact(), mm/page_alloc.c
         """
-        page = page_alloc.alloc_pages_exact(self.node, _exact_size(size), _gfp(gfp))
+        page = page_alloc.alloc_pages_exact(self.node, _exact_size(size), gfp_mask(gfp))
         return page_address(page) if page is not None else 0
 
     def alloc_pages_bulk(self, gfp: int, nr_pages: int) -> list[Page]:
@@ -196,7 +195,7 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
         """
         if index(nr_pages) < 1:
             raise ValueError(f"{nr_pages} pages is out of range: ask for 1 or more")
-        return page_alloc.alloc_pages_bulk(self.node, _gfp(gfp), nr_pages)
+        return page_alloc.alloc_pages_bulk(self.node, gfp_mask(gfp), nr_pages)
 
     # Giving them back
 
@@ -336,26 +335,13 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
 
 def _order(order: int) -> int:
     """Return ``order`` as a plain int, or say which orders there are."""
-    order = index(order)
+    order = int(index(order))
     if not 0 <= order <= MAX_PAGE_ORDER:
         raise ValueError(
             f"order {order} is out of range: an order is 0 to {MAX_PAGE_ORDER}, "
             f"1 to {1 << MAX_PAGE_ORDER} pages"
         )
     return order
-
-
-def _gfp(gfp: int) -> int:
-    """Return a mask as a plain int, or say which of its bits do not exist or contradict."""
-    mask = index(gfp)
-    unknown = mask & ~GFP_BITS_MASK
-    if unknown or mask < 0:
-        raise ValueError(f"unknown gfp bits {unknown:#x} in {mask:#x}: Linux 6.12 has bits 0 to 24")
-    if GFP_ZONE_BAD >> (mask & 15) & 1:
-        raise ValueError(f"{gfp_names(mask)} asks for two zones at once; a mask names one at most")
-    if mask & MOVABLE_MASK == MOVABLE_MASK:
-        raise ValueError("pages are __GFP_MOVABLE or __GFP_RECLAIMABLE, not both")
-    return mask
 
 
 def _exact_size(size: int) -> int:

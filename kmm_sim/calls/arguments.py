@@ -11,10 +11,19 @@ __all__ = ["gfp_mask"]
 
 MOVABLE_MASK = int(Gfp.MOVABLE | Gfp.RECLAIMABLE)
 
+_CHECKED: set[int] = set()  # the masks that were found good: a driver uses the same few again and again
+
 
 def gfp_mask(gfp: int) -> int:
     """Return a mask as a plain int; ValueError for bits that do not exist or contradict."""
-    mask = index(gfp)
+    mask = int(index(gfp))
+    if mask not in _CHECKED:
+        _check(mask)
+        _CHECKED.add(mask)
+    return mask
+
+
+def _check(mask: int) -> None:
     unknown = mask & ~GFP_BITS_MASK
     if unknown or mask < 0:
         raise ValueError(f"unknown gfp bits {unknown:#x} in {mask:#x}: Linux 6.12 has bits 0 to 24")
@@ -22,4 +31,3 @@ def gfp_mask(gfp: int) -> int:
         raise ValueError(f"{gfp_names(mask)} asks for two zones at once; a mask names one at most")
     if mask & MOVABLE_MASK == MOVABLE_MASK:
         raise ValueError("pages are __GFP_MOVABLE or __GFP_RECLAIMABLE, not both")
-    return mask

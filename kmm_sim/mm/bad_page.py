@@ -18,7 +18,7 @@ from kmm_sim.mm.page import Page
 from kmm_sim.mm.page_flags import (
     PAGE_FLAGS_CHECK_AT_FREE,
     PAGE_FLAGS_CHECK_AT_PREP,
-    PageFlag,
+    PG_HEAD,
     PageType,
     format_page_flags,
 )
@@ -32,16 +32,25 @@ __all__ = [
     "dump_page",
     "free_pages_prepare",
     "page_bad_reason",
+    "page_expected_state",
 ]
 
 LIST_POISON1 = 0xDEAD_0000_0000_0100
 LIST_POISON2 = 0xDEAD_0000_0000_0122
 
 
+def page_expected_state(page: Page) -> bool:
+    """Return whether a page that comes back looks unused but for its owner's reference.
+
+    Linux: page_expected_state(), mm/page_alloc.c
+    """
+    return not (page.mapcount or page.mapping or page.flags & PAGE_FLAGS_CHECK_AT_FREE)
+
+
 def page_bad_reason(page: Page, flags: int) -> str | None:
     """Return why a page does not look unused, in the kernel's words, or None if it does.
 
-    Linux: page_expected_state(), page_bad_reason(), mm/page_alloc.c
+    Linux: page_bad_reason(), mm/page_alloc.c
     """
     reason = None
     if page.mapcount or page.buddy_order is not None:
@@ -127,12 +136,7 @@ def free_pages_prepare(node: Node, page: Page, order: int) -> bool:
     if node.trace is not None:
         node.trace.emit(MmPageFree(page.pfn, order))
     page.order = -1
-    bad = 0
-    if not node.teaching:  # a teacher has looked at it before
-        for tail in range(page.pfn + 1, page.pfn + (1 << order)):
-            bad += _is_bad(node, node.mem_map.get(tail))
-        bad += _is_bad(node, page)
-    if bad:
+    if not node.teaching and _any_bad(node, page, order):  # a teacher has looked before
         return False
     page.flags &= ~PAGE_FLAGS_CHECK_AT_PREP
     page.private = 0
@@ -141,6 +145,12 @@ def free_pages_prepare(node: Node, page: Page, order: int) -> bool:
     if node.page_poison:
         node.memory.poison_pages(page.pfn, order)
     return True
+
+
+def _any_bad(node: Node, page: Page, order: int) -> bool:
+    """Report all pages of a block that do not look unused; return whether there are any."""
+    block = range(page.pfn + 1, page.pfn + (1 << order))
+    return sum([_is_bad(node, node.mem_map.get(tail)) for tail in block] + [_is_bad(node, page)]) > 0
 
 
 def _is_bad(node: Node, page: Page | None) -> bool:
@@ -159,7 +169,7 @@ def compound_head(node: Node, page: Page) -> Page:
     Simplified: the kernel writes the head's address into every tail; we look for the head.
     """
     owner = block_around(node, page.pfn)
-    return owner if owner is not None and owner.flags & PageFlag.HEAD else page
+    return owner if owner is not None and owner.flags & PG_HEAD else page
 
 
 def block_around(node: Node, pfn: int) -> Page | None:
@@ -179,6 +189,8 @@ def bad_free(node: Node, page: Page | None, order: int) -> str | None:
 
     Linux: no counterpart; it learns of most of these mistakes later, or never
     """
+    if page is not None and page.order == order and page.refcount == 1 and page_expected_state(page):
+        return None
     if page is None:
         return "free of NULL: the allocation before it failed and nobody looked at the answer"
     if page.order < 0:

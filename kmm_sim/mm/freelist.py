@@ -29,7 +29,11 @@ from kmm_sim.mm.mmzone import Migrate, Node, Wmark, Zone, ZoneFlag, ZoneType
 from kmm_sim.mm.pcp import pcp_allowed_order, rmqueue_pcplist
 from kmm_sim.mm.vmscan import wakeup_kswapd
 from kmm_sim.mm.vmstat import clear_zone_flag, set_zone_flag
-from kmm_sim.mm.watermark import wmark_pages, zone_watermark_fast
+from kmm_sim.mm.watermark import zone_watermark_fast
+
+# Looked up once: a member of an enumeration costs more than the test it is for.
+WMARK_HIGH = int(Wmark.HIGH)
+NORMAL = ZoneType.NORMAL
 
 __all__ = [
     "alloc_flags_nofragment",
@@ -64,8 +68,8 @@ def rmqueue(zone: Zone, order: int, alloc_flags: int, migratetype: int) -> int |
     Linux: rmqueue(), mm/page_alloc.c
     """
     pfn = None
-    if pcp_allowed_order(order):
-        pfn = rmqueue_pcplist(zone, order, migratetype, alloc_flags)
+    if zone.pcp is not None and pcp_allowed_order(order):
+        pfn = rmqueue_pcplist(zone, zone.pcp, order, migratetype, alloc_flags)
     if pfn is None:
         pfn = rmqueue_buddy(zone, order, alloc_flags, migratetype)
     if alloc_flags & ALLOC_KSWAPD and zone.flags & ZoneFlag.BOOSTED_WATERMARK:
@@ -83,11 +87,11 @@ def zone_has_room(
     Linux: get_page_from_freelist(), mm/page_alloc.c
     """
     if zone.pcp is not None and not zone.flags & ZoneFlag.BELOW_HIGH:
-        mark = wmark_pages(zone, Wmark.HIGH)
+        mark = zone.watermark[WMARK_HIGH] + zone.watermark_boost
         if zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags):
             return True
         set_zone_flag(zone, ZoneFlag.BELOW_HIGH)
-    mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK)
+    mark = zone.watermark[alloc_flags & ALLOC_WMARK_MASK] + zone.watermark_boost
     if zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags):
         return True
     return bool(alloc_flags & ALLOC_NO_WATERMARKS)
@@ -123,7 +127,7 @@ def alloc_flags_nofragment(node: Node, gfp: int, highest_zoneidx: int) -> int:
     """
     alloc_flags = gfp & KSWAPD_RECLAIM
     zonelist = node.zonelists[highest_zoneidx]
-    if zonelist and zonelist[0].type == ZoneType.NORMAL:
+    if zonelist and zonelist[0].type is NORMAL:
         alloc_flags |= ALLOC_NOFRAGMENT
     return alloc_flags
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 from kmm_sim.mm.memory import Memory
 from kmm_sim.mm.page import Page
@@ -92,15 +92,18 @@ NR_PCP_LISTS = NR_LOWORDER_PCP_LISTS + 2
 """A CPU's lists: one for each order up to 3 and each ordinary type, and two for huge pages."""
 
 
-class ZoneFlag(IntFlag):
-    """How a zone is doing.  Linux: enum zone_flags, include/linux/mmzone.h"""
+class ZoneFlag:
+    """How a zone is doing: bits, as plain numbers, because every request tests them.
+
+    Linux: enum zone_flags, include/linux/mmzone.h
+    """
 
     BOOSTED_WATERMARK = 1 << 0
     RECLAIM_ACTIVE = 1 << 1
     BELOW_HIGH = 1 << 2
 
 
-class PcpFlag(IntFlag):
+class PcpFlag:
     """Notes about a CPU's lists.  Linux: PCPF_PREV_FREE_HIGH_ORDER, include/linux/mmzone.h"""
 
     PREV_FREE_HIGH_ORDER = 1 << 0
@@ -147,9 +150,9 @@ class FreeList:
 
     def first(self) -> int | None:
         """Return the block at the head, or None.  Linux: list_first_entry_or_null()"""
-        for pfn in self:
+        for pfn in self._linked:
             return pfn
-        return None
+        return self._untouched[0] if self._untouched else None
 
     def list_add(self, pfn: int) -> None:
         """Put a block at the head.  Linux: list_add(), include/linux/list.h"""

@@ -18,7 +18,7 @@ from kmm_sim.mm.gfp import COMP, NOWARN, ZERO, gfp_migratetype, gfp_names, gfp_z
 from kmm_sim.mm.internal import ALLOC_WMARK_LOW
 from kmm_sim.mm.mmzone import Migrate, Node, Wmark
 from kmm_sim.mm.page import PAGE_SIZE, Page, get_order
-from kmm_sim.mm.page_flags import PageFlag
+from kmm_sim.mm.page_flags import PG_HEAD
 from kmm_sim.mm.pcp import free_unref_page, remove_from_pcplist
 from kmm_sim.mm.sched import current_gfp_context, might_alloc
 from kmm_sim.mm.show_mem import show_mem
@@ -51,14 +51,14 @@ def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
             might_alloc(current, gfp, node.teaching, node.dmesg)
         gfp = current_gfp_context(current, gfp)
     highest_zoneidx = gfp_zone(gfp)
-    migratetype = gfp_migratetype(gfp) if node.group_by_mobility else Migrate.UNMOVABLE
+    migratetype = gfp_migratetype(gfp) if node.group_by_mobility else 0
     alloc_flags = ALLOC_WMARK_LOW | alloc_flags_nofragment(node, gfp, highest_zoneidx)
     pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
     if pfn is None:
         pfn = alloc_pages_slowpath(node, gfp, order, highest_zoneidx, migratetype)
     trace = node.trace
     if trace is not None:
-        trace.emit(MmPageAlloc(pfn, order, int(migratetype), gfp))
+        trace.emit(MmPageAlloc(pfn, order, migratetype, gfp))
     if pfn is None:
         warn_alloc(node, gfp, order)
         return None
@@ -70,10 +70,10 @@ def prep_new_page(node: Node, pfn: int, order: int, gfp: int) -> Page:
 
     Linux: prep_new_page(), mm/page_alloc.c
     """
-    page = node.page(pfn)
+    page = node.mem_map.get(pfn) or node.page(pfn)
     page.order, page.gfp, page.refcount = order, gfp, 1
     if gfp & COMP and order:
-        page.flags |= PageFlag.HEAD
+        page.flags |= PG_HEAD
     if gfp & ZERO or node.init_on_alloc:
         node.memory.clear_pages(pfn, order)
     return page
@@ -102,10 +102,9 @@ def free_pages(node: Node, page: Page, order: int) -> None:
 
     Linux: __free_pages(), mm/page_alloc.c
     """
-    reason = bad_free(node, page, order) if node.teaching else None
-    if reason:
+    if node.teaching and (reason := bad_free(node, page, order)):
         raise KernelBug(reason)
-    head = page.flags & PageFlag.HEAD
+    head = page.flags & PG_HEAD
     page.refcount -= 1
     if not page.refcount:
         free_prepared_page(node, page, order)

@@ -21,6 +21,7 @@ __all__ = [
     "PAGEFLAGS_MASK",
     "PAGE_FLAGS_CHECK_AT_FREE",
     "PAGE_FLAGS_CHECK_AT_PREP",
+    "PG_HEAD",
     "ZONES_PGSHIFT",
     "ZONES_WIDTH",
     "PageFlag",
@@ -57,6 +58,10 @@ class PageFlag(enum.IntFlag):
     YOUNG = 1 << 21
     IDLE = 1 << 22
     ARCH_2 = 1 << 23
+
+
+PG_HEAD = int(PageFlag.HEAD)
+"""The bit of a compound page's first page, as a plain number: every free tests it."""
 
 
 class PageType(enum.IntEnum):

@@ -14,7 +14,7 @@ from kmm_sim.mm.bad_page import block_around, compound_head, free_pages_prepare
 from kmm_sim.mm.events import PageRefMod
 from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.page import Page
-from kmm_sim.mm.page_flags import PageFlag
+from kmm_sim.mm.page_flags import PG_HEAD
 from kmm_sim.mm.pcp import free_unref_page
 
 __all__ = ["get_page", "put_page"]
@@ -55,7 +55,7 @@ def put_page(node: Node, page: Page) -> None:
         if node.trace is not None:
             node.trace.emit(PageRefMod(head.pfn, head.refcount, -1))
         return
-    order = head.order if head.flags & PageFlag.HEAD else 0
+    order = head.order if head.flags & PG_HEAD else 0
     if free_pages_prepare(node, head, order):
         free_unref_page(head.zone, head.pfn, order)
 
@@ -63,7 +63,7 @@ def put_page(node: Node, page: Page) -> None:
 def _refuse(node: Node, head: Page) -> None:
     if head.order < 0 and head.refcount <= 0:
         raise KernelBug(f"put_page() of pfn {head.pfn}, to which nobody has a reference")
-    if head.order > 0 and head.refcount == 1 and not head.flags & PageFlag.HEAD:
+    if head.order > 0 and head.refcount == 1 and not head.flags & PG_HEAD:
         raise KernelBug(
             f"put_page() frees one page, pfn {head.pfn}, of a block of {1 << head.order}, and the "
             "others leak: allocate with __GFP_COMP, or free with free_pages()"

@@ -26,6 +26,7 @@ from kmm_sim.mm.mmzone import (
     NR_LOWORDER_PCP_LISTS,
     NR_PCP_LISTS,
     PAGE_ALLOC_COSTLY_ORDER,
+    PAGEBLOCK_ORDER,
     Migrate,
     PcpFlag,
     PerCpuPages,
@@ -169,14 +170,13 @@ def remove_from_pcplist(
             return pfn
 
 
-def rmqueue_pcplist(zone: Zone, order: int, migratetype: int, alloc_flags: int) -> int | None:
+def rmqueue_pcplist(
+    zone: Zone, pcp: PerCpuPages, order: int, migratetype: int, alloc_flags: int
+) -> int | None:
     """Take a block from this CPU's lists; return its pfn or None.
 
     Linux: rmqueue_pcplist(), mm/page_alloc.c
     """
-    pcp = zone.pcp
-    if pcp is None:
-        return None
     pcp.free_count >>= 1
     return remove_from_pcplist(zone, order, migratetype, alloc_flags, pcp)
 
@@ -234,8 +234,9 @@ def nr_pcp_high(pcp: PerCpuPages, zone: Zone, batch: int, free_high: bool) -> in
 
     Linux: nr_pcp_high(), mm/page_alloc.c
     """
-    high_min, high_max = pcp.high_min, pcp.high_max
-    high = pcp.high = min(max(pcp.high, high_min), high_max)
+    high, high_min, high_max = pcp.high, pcp.high_min, pcp.high_max
+    if not high_min <= high <= high_max:
+        high = pcp.high = min(max(high, high_min), high_max)
     if not high:
         return 0
     if free_high:
@@ -274,7 +275,7 @@ def free_unref_page_commit(
     if order and order <= PAGE_ALLOC_COSTLY_ORDER:
         free_high = (
             pcp.free_count >= batch
-            and bool(pcp.flags & PcpFlag.PREV_FREE_HIGH_ORDER)
+            and pcp.flags & PcpFlag.PREV_FREE_HIGH_ORDER != 0
             and (not pcp.flags & PcpFlag.FREE_HIGH_BATCH or pcp.count >= batch)
         )
         pcp.flags |= PcpFlag.PREV_FREE_HIGH_ORDER
@@ -304,7 +305,7 @@ def free_unref_page(zone: Zone, pfn: int, order: int) -> None:
     if pcp is None or not pcp_allowed_order(order):
         split_large_buddy(zone, pfn, order)
         return
-    migratetype = zone.pageblock_migratetype(pfn)
+    migratetype = zone.pageblocks.get(pfn >> PAGEBLOCK_ORDER, zone.pageblock_default)
     if migratetype >= MIGRATE_PCPTYPES:
         if migratetype == Migrate.ISOLATE:
             split_large_buddy(zone, pfn, order)

@@ -9,7 +9,7 @@ Linux: mm/vmstat.c
 """
 
 from kmm_sim.mm.events import SetZoneFlag
-from kmm_sim.mm.mmzone import Migrate, Zone, ZoneFlag
+from kmm_sim.mm.mmzone import MIGRATE_PCPTYPES, Migrate, Zone
 from kmm_sim.mm.page import PAGE_SHIFT
 
 __all__ = [
@@ -38,10 +38,10 @@ def account_freepages(zone: Zone, nr_pages: int, migratetype: int) -> None:
 
     Linux: account_freepages(), mm/page_alloc.c
     """
-    if migratetype == Migrate.ISOLATE:
-        return
-    mod_zone_page_state(zone, nr_pages)
-    if migratetype == Migrate.HIGHATOMIC:
+    if migratetype < MIGRATE_PCPTYPES:
+        mod_zone_page_state(zone, nr_pages)
+    elif migratetype == Migrate.HIGHATOMIC:
+        mod_zone_page_state(zone, nr_pages)
         zone.nr_free_highatomic += nr_pages
 
 
@@ -54,7 +54,7 @@ def calculate_normal_threshold(managed_pages: int, cpus: int) -> int:
     return min(125, 2 * cpus.bit_length() * (1 + mem.bit_length()))
 
 
-def set_zone_flag(zone: Zone, flag: ZoneFlag) -> None:
+def set_zone_flag(zone: Zone, flag: int) -> None:
     """Note something about a zone, and tell it if it was not noted yet.
 
     Linux: set_bit(), include/linux/bitops.h
@@ -62,10 +62,10 @@ def set_zone_flag(zone: Zone, flag: ZoneFlag) -> None:
     if not zone.flags & flag:
         zone.flags |= flag
         if zone.trace is not None:
-            zone.trace.emit(SetZoneFlag(zone.index, int(flag), True))
+            zone.trace.emit(SetZoneFlag(zone.index, flag, True))
 
 
-def clear_zone_flag(zone: Zone, flag: ZoneFlag) -> None:
+def clear_zone_flag(zone: Zone, flag: int) -> None:
     """Strike a note about a zone out, and tell it if it stood there.
 
     Linux: clear_bit(), include/linux/bitops.h
@@ -73,4 +73,4 @@ def clear_zone_flag(zone: Zone, flag: ZoneFlag) -> None:
     if zone.flags & flag:
         zone.flags &= ~flag
         if zone.trace is not None:
-            zone.trace.emit(SetZoneFlag(zone.index, int(flag), False))
+            zone.trace.emit(SetZoneFlag(zone.index, flag, False))

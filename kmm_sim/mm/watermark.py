@@ -99,11 +99,13 @@ def zone_watermark_ok(
 
 def _has_free_block(zone: Zone, order: int, alloc_flags: int) -> bool:
     """Return whether any block is large enough, in a list that this request may use."""
+    may_use = MIGRATE_PCPTYPES
+    if alloc_flags & (ALLOC_HIGHATOMIC | ALLOC_OOM):
+        may_use = Migrate.HIGHATOMIC + 1
     for area in zone.free_area[order:NR_PAGE_ORDERS]:
-        if any(area.free_list[:MIGRATE_PCPTYPES]):
-            return True
-        if alloc_flags & (ALLOC_HIGHATOMIC | ALLOC_OOM) and area.free_list[Migrate.HIGHATOMIC]:
-            return True
+        for free_list in area.free_list[:may_use]:
+            if free_list:
+                return True
     return False
 
 
@@ -115,9 +117,9 @@ def zone_watermark_fast(
     Linux: zone_watermark_fast(), mm/page_alloc.c
     """
     if not order:
-        free_pages = zone.vm_stat_free
-        unusable_free = zone_watermark_unusable_free(zone, 0, alloc_flags)
-        usable_free = free_pages - min(free_pages, unusable_free)
+        usable_free = zone.vm_stat_free
+        if not alloc_flags & ALLOC_RESERVES:
+            usable_free -= zone.nr_free_highatomic
         if usable_free > mark + zone.lowmem_reserve[highest_zoneidx]:
             return True
     if zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags):
