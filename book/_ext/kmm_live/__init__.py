@@ -74,7 +74,10 @@ def saved_scripts(app: Sphinx, docname: str) -> dict:
 
 def add_to_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None) -> None:
     """Load the live page on pages with code cells."""
-    if not is_html(app) or doctree is None or not has_code(doctree):
+    if not is_html(app):
+        return
+    app.add_css_file("live/site.css")
+    if doctree is None or not has_code(doctree):
         return
     app.add_css_file("live/live.css")
     app.add_js_file("live/live.js", loading_method="defer")

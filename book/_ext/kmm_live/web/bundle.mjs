@@ -45,7 +45,7 @@ const common = {
 };
 
 await build({ ...common, entryPoints: { live: "page/main.js", sw: "site/sw.js" }, format: "iife" });
-await build({ ...common, entryPoints: { style: "page/live.css" }, entryNames: "live" });
+await build({ ...common, entryPoints: { live: "page/live.css", site: "page/site.css" } });
 const { metafile } = await build({
   ...common, format: "esm", splitting: true, entryNames: "[name]-[hash]", chunkNames: "part-[hash]",
   entryPoints: { session: "session/session.js", widgets: "session/widgets.js", worker: "worker/worker.js" },

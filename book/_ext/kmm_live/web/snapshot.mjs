@@ -21,7 +21,5 @@ try {
   fs.writeFileSync(out, python.makeMemorySnapshot());
 } catch (error) {
   // The stack of an error from inside Pyodide quotes a line of a million characters: only its message helps.
-  console.error(String(error?.message ?? error).slice(-3000));
-  process.exit(1);
+  process.stderr.write(`${String(error?.message || error?.name || error).slice(-3000)}\n`, () => process.exit(1));
 }
-process.exit(0);

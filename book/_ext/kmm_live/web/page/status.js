@@ -29,6 +29,10 @@ export class Status {
       this.buttons.append(button);
     }
     this.element.hidden = false;
+    // A lab whose controls stick to the foot of the window keeps clear of this line.
+    const tell = () => document.documentElement.style.setProperty("--kmm-live-height", `${this.element.offsetHeight}px`);
+    new ResizeObserver(tell).observe(this.element);
+    tell();
   }
 
   /** Say it: a state of data-live, more words if there are any, and which buttons make sense. */
