@@ -42,11 +42,7 @@ from kmm_sim.mm.events import (
     MmPagePcpuDrain,
     PcpAdd,
     PcpDel,
-    SetBoost,
-    SetHighatomic,
     SetPageblock,
-    SetWatermarks,
-    SetZoneFlag,
     Split,
     SplitPage,
 )
@@ -57,7 +53,7 @@ from kmm_sim.observe import Snapshot, ZoneSnapshot
 from kmm_sim.trace import Event
 from kmm_sim.workload import Alloc, Op
 
-__all__ = ["MAX_PAGES", "Allocate", "BuddyLab", "Free", "recorded"]
+__all__ = ["MAX_PAGES", "Allocate", "BuddyLab", "Free", "first_sentence", "recorded"]
 
 MAX_PAGES = 1024
 """The most pages that are drawn one by one."""
@@ -126,7 +122,7 @@ class BuddyLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return an event as a phrase, which has a sentence and a line of ftrace.
 
-        Raises TypeError for an event that this lab does not know.
+        An event without a phrase of its own is told in the words of its class.
         """
         name, *gaps = _tell(event)
         return name, *(gap if isinstance(gap, str) else int(gap) for gap in gaps)
@@ -283,12 +279,10 @@ def _tell(event: Event) -> tuple[Any, ...]:
             return "pcp_del", zone, cpu, pfn, order, migratetype
         case MmPagePcpuDrain(pfn, order, migratetype):
             return "drain", pfn, order, migratetype
-        case SetZoneFlag(zone, flag, on):
-            return "zone_flag", zone, flag, on
-        case SetBoost(zone, boost):
-            return "boost", zone, boost
-        case SetWatermarks(zone, watermark, boost, lowmem_reserve):
-            return "watermarks", zone, str(watermark), boost, str(lowmem_reserve)
-        case SetHighatomic(zone, nr_pages):
-            return "highatomic", zone, nr_pages
-    raise TypeError(f"the buddy lab does not know the event {event}")
+    return "other", str(event), first_sentence(type(event))
+
+
+def first_sentence(kind: type[Event]) -> str:
+    """Return what a kind of event means: the first paragraph of its docstring, without its marks."""
+    words = (kind.__doc__ or "").partition("\n\n")[0]
+    return " ".join(words.replace("``", "").split())

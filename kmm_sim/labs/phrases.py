@@ -58,10 +58,11 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "free.button": "Free",
         "gfp.label": "gfp: what kind of memory, and how hard to try",
         "order.label": "order: 2 to this power is the number of pages",
+        "notes": "{0}, {1}",
         "page.label": "page: the block to free",
         "order.one": "1 page, 4 KiB",
         "order.many": "{0} pages, {1}",
-        "hint": "Or click a filled block to free it.",
+        "hint": "or click a filled block",
         # Memory and lists
         "memory": "Memory",
         "memory.zone": "Memory, zone {0}",
@@ -106,13 +107,12 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "says.split": "Split pfn {1}: order {4} becomes two of order {2}; "
         "pfn {5} waits at the head of order {2}’s list.",
         "log.split": "sim_split: zone={0} pfn={1:#x} order={2} migratetype={3}",
-        "says.merge": "Merge pfn {1} and its buddy, pfn {3}: both free, both of order {2}, "
-        "so they become pfn {6}, order {5}.",
+        "says.merge": "Merge pfn {1} and its buddy pfn {3}, both free, both of order {2}: "
+        "now pfn {6}, order {5}.",
         "log.merge": "sim_merge: zone={0} pfn={1:#x} order={2} buddy={3:#x} migratetype={4}",
         "says.add": "pfn {1} goes to the head of order {2}’s list: the next to be used.",
         "log.add": "sim_free_list_add: zone={0} pfn={1:#x} order={2} migratetype={3} tail={4}",
-        "says.add_tail": "pfn {1} goes to the tail of order {2}’s list, to be used last: "
-        "it may soon merge into a larger block.",
+        "says.add_tail": "pfn {1} goes to the tail of order {2}’s list, to be used last: it may soon merge further.",
         "log.add_tail": "sim_free_list_add: zone={0} pfn={1:#x} order={2} migratetype={3} tail={4}",
         "says.move": "pfn {1}, order {2}, goes over to the tail of the list of type {4}.",
         "log.move": "sim_free_list_move: zone={0} pfn={1:#x} order={2} migratetype={3} to={4}",
@@ -127,14 +127,8 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "log.pcp_del": "sim_pcp_del: zone={0} cpu={1} pfn={2:#x} order={3} migratetype={4}",
         "says.drain": "pfn {0}, order {1}, goes from a CPU’s own list back to the buddy system.",
         "log.drain": "mm_page_pcpu_drain: pfn={0:#x} order={1} migratetype={2}",
-        "says.zone_flag": "The kernel makes a note about zone {0}: flag {1} is {2} now.",
-        "log.zone_flag": "sim_set_zone_flag: zone={0} flag={1} on={2}",
-        "says.boost": "The watermarks of zone {0} are raised by {1} pages now.",
-        "log.boost": "sim_set_boost: zone={0} boost={1}",
-        "says.watermarks": "The marks of zone {0} are computed anew: min, low, high, promo are {1} pages.",
-        "log.watermarks": "sim_set_watermarks: zone={0} watermark={1} boost={2} lowmem_reserve={3}",
-        "says.highatomic": "Zone {0} keeps {1} pages for urgent requests of more than one page now.",
-        "log.highatomic": "sim_set_highatomic: zone={0} nr_pages={1}",
+        "says.other": "{1}",
+        "log.other": "{0}",
         "says.split_page": "The block at pfn {0}, order {1}, becomes single pages, each to be freed on its own.",
         "log.split_page": "sim_split_page: pfn={0:#x} order={1}",
     }

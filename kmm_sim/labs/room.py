@@ -11,7 +11,7 @@ from kmm_sim.labs.scene import Cells, Line, Lists, Scene, Stage
 
 __all__ = ["room"]
 
-WIDE, NARROW = 585, 768  # what has the same height in every lab: the calls, the timeline, the trace
+WIDE, NARROW = 497, 702  # what has the same height in every lab: the calls, the timeline, the trace
 LINE = 70  # a panel of one line
 CAPTION = 36
 
@@ -25,8 +25,8 @@ def room(scene: Scene) -> list[int]:
     lists = [len(panel.lists) + 1 for panel in panels if isinstance(panel, Lists)]
     same = LINE * sum(isinstance(panel, Line) for panel in panels) + CAPTION * bool(stage.caption)
     pairs = zip(cells, lists, strict=True)
-    wide = sum(max(53 + height, 28 + 34 * rows) for height, rows in pairs) + 18 * (len(cells) - 1)
-    narrow = sum(72 + height for height in cells) + sum(28 + 31 * rows for rows in lists)
+    wide = sum(max(53 + height, 28 + 28 * rows) for height, rows in pairs) + 18 * (len(cells) - 1)
+    narrow = sum(72 + height for height in cells) + sum(28 + 30 * rows for rows in lists)
     return [WIDE + same + wide, NARROW + same + narrow + 18 * (len(cells) + len(lists) - 1)]
 
 
@@ -35,4 +35,4 @@ def _rows(cells: Cells) -> int:
     rows = -(-(cells.start + cells.count) // cells.columns) - cells.start // cells.columns
     if cells.columns > 8:
         return rows * (22 if cells.columns > 16 else 32)
-    return rows * (40 if rows > 4 else 52 if rows > 2 else 64)
+    return rows * (37 if rows > 4 else 48 if rows > 2 else 62)

@@ -9,6 +9,7 @@ because a machine has no chance in it.  What came later is gone, as after any un
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -143,5 +144,9 @@ class Run:
 
 
 def _copy(machine: Machine) -> Machine:
-    """Return a machine in the same state, with a trace of its own that begins with the same events."""
-    return copy.deepcopy(machine, {id(machine.trace): Trace(machine.trace)})
+    """Return a machine in the same state, with a trace of its own that begins with the same events.
+
+    What a machine has of code, such as the module of its slab allocator, is not copied but shared.
+    """
+    shared: dict[int, object] = {id(module): module for module in list(sys.modules.values())}
+    return copy.deepcopy(machine, shared | {id(machine.trace): Trace(machine.trace)})

@@ -61,7 +61,8 @@ class Lab:
     @property
     def lists(self):
         return self.page.evaluate("""() => [...document.querySelectorAll(".kmm-row")].map((row) =>
-          [row.querySelector(".kmm-label").textContent, [...row.querySelectorAll(".kmm-chip")].map((each) => each.textContent)])""")
+          [".kmm-label", ".kmm-chip"].map((each) => [...row.querySelectorAll(each)].map((one) => one.textContent)))
+          .map(([[label], chips]) => [label, chips])""")
 
     def allocate(self, order, gfp="GFP_KERNEL"):
         form = self.find(".kmm-call[data-does=alloc]")
@@ -72,11 +73,17 @@ class Lab:
     def settle(self, at=None):
         """Wait until nothing moves, and everything is at its end (or at that event)."""
         self.page.wait_for_function(
-            "at => document.querySelector('.kmm-count').textContent.split(' / ').every((n, i, all) => n === (at ?? all[1]))"
-            " && !document.querySelector('.kmm-ghost')", arg=None if at is None else str(at))
+            """at => !document.querySelector(".kmm-ghost") && document.querySelector(".kmm-count").textContent.split(" / ")
+              .every((n, i, all) => n === (at ?? all[1]))""", arg=None if at is None else str(at))
 
     def scrub(self, at):
-        self.find(".kmm-scrub input").evaluate("(el, at) => { el.value = at; el.dispatchEvent(new Event('input')); }", at)
+        slider = self.find(".kmm-scrub input")
+        slider.evaluate("(el, at) => { el.value = at; el.dispatchEvent(new Event('input')); }", at)
+
+    def wait_for_blocks(self, count, state=""):
+        state = state and f"[data-state={state}]"
+        self.page.wait_for_function(
+            f"document.querySelectorAll('.kmm-block{state}').length === {count}", timeout=20_000)
 
 
 @pytest.fixture
@@ -102,7 +109,8 @@ def open_lab(browser):
         page.expose_function("toPython", to_python)
         page.set_content(PAGE.format(attributes=f'data-live="{live}"' if live else ""))
         state = {name: getattr(bench, name) for name in ("scene", "frames", "phrases")}
-        page.evaluate(MODEL, {"esm": bench._esm, "css": bench._css, "state": json.loads(json.dumps(state)), "answers": answers})
+        state = json.loads(json.dumps(state))
+        page.evaluate(MODEL, {"esm": bench._esm, "css": bench._css, "state": state, "answers": answers})
         return lab
 
     yield open_lab
@@ -211,7 +219,8 @@ def test_an_action_is_handed_to_the_page_and_says_so(saved):
     ]
     expect(saved.find(".kmm-notice")).to_have_text("Python is starting: your 2 requests run as soon as it is up.")
     assert saved.at == (6, EVENTS)
-    saved.page.evaluate("document.documentElement.dataset.live = 'failed'; document.dispatchEvent(new Event('kmm:live'))")
+    saved.page.evaluate("""document.documentElement.dataset.live = "failed";
+      document.dispatchEvent(new Event("kmm:live"))""")
     expect(saved.find(".kmm-notice")).to_have_text(re.compile("Python could not start"))
 
 
@@ -221,8 +230,9 @@ def test_a_new_bench_goes_on_where_the_old_one_was(saved, open_lab):
     saved.find(".kmm-step").focus()
     view = saved.page.evaluate("document.querySelector('.kmm-bench').kmmView()")
     lab = open_lab(live="yes")
-    lab.page.evaluate("""view => document.querySelector(".kmm-bench").dispatchEvent(new CustomEvent("kmm:perform",
-      { detail: { view, actions: [{ do: "alloc", gfp: "GFP_KERNEL", order: 0, at: 8 }, { do: "free", page: "m:0", order: 0 }] } }))""", view)
+    actions = [{"do": "alloc", "gfp": "GFP_KERNEL", "order": 0, "at": 8}, {"do": "free", "page": "m:0", "order": 0}]
+    lab.page.evaluate("""detail => document.querySelector(".kmm-bench")
+      .dispatchEvent(new CustomEvent("kmm:perform", { detail }))""", {"view": view, "actions": actions})
     lab.settle()
     calls = [frame[2] for frame in lab.bench.frames if len(frame) > 2]
     assert calls == [["call.alloc", "GFP_KERNEL", 0], ["call.alloc", "GFP_KERNEL", 1], ["call.alloc", "GFP_KERNEL", 0],
@@ -276,12 +286,14 @@ def test_the_list_of_what_is_held_frees_too_and_may_free_wrongly(open_lab):
     form.locator("input").fill("2")
     form.locator(".kmm-do").click()
     lab.settle()
-    lab.page.wait_for_function("document.querySelectorAll('.kmm-block').length === 1")
+    lab.wait_for_blocks(1)
     expect(lab.find(".kmm-notice")).not_to_have_text(re.compile("Not done"))
 
 
-@pytest.mark.parametrize(("order", "reason"), [("11", "order 11 is out of range"), ("-1", "order -1 is out of range"),
-                                               ("", "whole number"), ("1e1", "whole number"), ("99999999999", "out of range")])
+@pytest.mark.parametrize(("order", "reason"), [
+    ("11", "order 11 is out of range"), ("-1", "order -1 is out of range"), ("99999999999", "out of range"),
+    ("", "whole number"), ("1e1", "whole number"),
+])
 def test_an_order_of_nonsense_is_answered_with_the_reason(open_lab, order, reason):
     lab = open_lab(buddy_lab(pages=16))
     lab.allocate(order)
@@ -295,7 +307,8 @@ def test_out_of_memory_is_an_answer(open_lab):
     lab = open_lab(buddy_lab(pages=16))
     lab.allocate(5)
     lab.settle()
-    expect(lab.find(".kmm-sentence")).to_have_text("No block of order 5 or larger is free for GFP_KERNEL: the caller gets NULL.")
+    expect(lab.find(".kmm-sentence")).to_have_text(
+        "No block of order 5 or larger is free for GFP_KERNEL: the caller gets NULL.")
 
 
 def test_a_block_that_is_gone_is_a_double_free(open_lab):
@@ -316,9 +329,10 @@ def test_a_call_made_in_the_past_starts_anew_from_there(open_lab):
     lab = open_lab()
     first = [index for index, frame in enumerate(lab.bench.frames) if len(frame) > 2][1]
     lab.scrub(first)
-    expect(lab.find(".kmm-notice")).to_have_text(f"Now at event {first} of {EVENTS}: a call made here replaces what came after.")
+    expect(lab.find(".kmm-notice")).to_have_text(
+        f"Now at event {first} of {EVENTS}: a call made here replaces what came after.")
     lab.allocate(3)
-    lab.page.wait_for_function("document.querySelectorAll('.kmm-block[data-state=used]').length === 2")
+    lab.wait_for_blocks(2, "used")
     lab.settle()
     assert [pfn for pfn, state, _ in lab.blocks if state == "used"] == [0, 8]
     assert lab.page.evaluate("state.frames") == json.loads(json.dumps(lab.bench.frames))
@@ -336,7 +350,7 @@ def test_undo_and_another_call(open_lab):
     lab.find(".kmm-button", has_text="Undo").click()
     assert [block for block in lab.blocks if block[1] == "used"] == [[0, "used", "order 0"]]
     lab.allocate(3)
-    lab.page.wait_for_function("document.querySelectorAll('.kmm-block[data-state=used]').length === 2")
+    lab.wait_for_blocks(2, "used")
     lab.settle()
     assert [pfn for pfn, state, _ in lab.blocks if state == "used"] == [0, 8]
     assert len(lab.bench.run.calls) == 2
@@ -345,8 +359,8 @@ def test_undo_and_another_call(open_lab):
 def test_a_hundred_quick_clicks_are_a_hundred_calls(open_lab):
     lab = open_lab(buddy_lab(pages=128))
     lab.find(".kmm-call[data-does=alloc] input").fill("0")
-    lab.page.evaluate("for (let i = 0; i < 100; i++) document.querySelector('.kmm-call[data-does=alloc] .kmm-do').click()")
-    lab.page.wait_for_function("document.querySelectorAll('.kmm-block[data-state=used]').length === 100", timeout=20_000)
+    lab.find(".kmm-call[data-does=alloc] .kmm-do").evaluate("el => { for (let i = 0; i < 100; i++) el.click(); }")
+    lab.wait_for_blocks(100, "used")
     lab.settle()
     assert len(lab.bench.run.calls) == 100
     assert lab.page.evaluate("state.frames.length") == len(lab.bench.frames) == lab.at[0]
@@ -357,7 +371,7 @@ def test_two_clicks_on_a_block_free_it_once(open_lab):
     lab.allocate(2)
     lab.settle()
     lab.page.evaluate("const b = document.querySelector('.kmm-block[data-state=used]'); b.click(); b.click();")
-    lab.page.wait_for_function("document.querySelectorAll('.kmm-block').length === 1")
+    lab.wait_for_blocks(1)
     lab.settle()
     expect(lab.find(".kmm-notice")).not_to_have_text(re.compile("Not done"))
 
@@ -389,7 +403,7 @@ def test_what_is_done_in_a_cell_is_shown_on_refresh(open_lab):
     lab.bench.send = lambda content, buffers=None: sent.append(content)
     lab.bench.refresh()
     lab.page.evaluate("message => tell('msg:custom', message, [])", json.loads(json.dumps(sent[0])))
-    lab.page.wait_for_function("document.querySelectorAll('.kmm-block[data-state=used]').length === 1")
+    lab.wait_for_blocks(1, "used")
 
 
 # For every reader
@@ -426,7 +440,7 @@ def test_the_keyboard_alone_is_enough(open_lab):
     assert lab.page.evaluate("document.activeElement.dataset.key") == "m:2"
     press("Home")
     press("Enter")  # frees
-    lab.page.wait_for_function("document.querySelectorAll('.kmm-block').length === 1")
+    lab.wait_for_blocks(1)
     assert lab.page.evaluate("document.activeElement.dataset.key") == "m:0"
 
 
@@ -438,7 +452,7 @@ def test_the_focus_is_seen(open_lab):
         lab.page.keyboard.press("Tab")
         name = lab.page.evaluate("document.activeElement.className || document.activeElement.tagName")
         visible = lab.page.evaluate("""() => { const el = document.activeElement;
-          const shown = (each) => getComputedStyle(each).outlineStyle !== "none" && parseFloat(getComputedStyle(each).outlineWidth) > 0;
+          const shown = (each) => !/none| 0px/.test(getComputedStyle(each).outline);
           return el === document.body || shown(el) || shown(el.closest(".kmm-number") ?? el); }""")
         assert visible, name
         seen.add(name)
@@ -465,17 +479,21 @@ def test_the_state_is_there_as_text(open_lab):
     assert "pfn 0, order 0: allocated, unmovable" in text
     assert "Node 0, zone   Normal      1      1      1      1" in text
     expect(lab.find(".kmm-block").first).to_have_accessible_name("pfn 0, order 0: allocated, unmovable. Press to free.")
-    expect(lab.find("p.kmm-hidden[role=status]")).to_have_text(f"event 6 of {EVENTS}: The caller gets the page at pfn 0.")
+    expect(lab.find("p.kmm-hidden[role=status]")).to_have_text(
+        f"event 6 of {EVENTS}: The caller gets the page at pfn 0.")
 
 
 @pytest.mark.parametrize("width", [320, 360, 600, 740, 1100])
 @pytest.mark.parametrize("pages", [4, 64, 1024])
 def test_nothing_overflows_and_everything_can_be_touched(open_lab, width, pages):
-    lab = open_lab(buddy_lab(script="+0 +0 +1 -0 +0 +1", pages=pages), viewport={"width": width, "height": 700}, has_touch=True)
+    bench = buddy_lab(script="+0 +0 +1 -0 +0 +1", pages=pages)
+    lab = open_lab(bench, viewport={"width": width, "height": 700}, has_touch=True)
     lab.scrub(12)
     assert lab.page.evaluate("document.documentElement.scrollWidth") <= width
-    small = lab.page.evaluate("""() => [...document.querySelectorAll(".kmm-bench :is(button:not(.kmm-block), select, summary, input[type=range])")]
-      .map((each) => [each.className, each.getBoundingClientRect()]).filter(([, box]) => box.width < 24 || box.height < 24).map(([name]) => name)""")
+    small = lab.page.evaluate("""() => [...document.querySelectorAll(
+      ".kmm-bench :is(button:not(.kmm-block), select, summary, input[type=range])")]
+      .map((each) => [each.className, each.getBoundingClientRect()])
+      .filter(([, box]) => box.width < 24 || box.height < 24).map(([name]) => name)""")
     assert not small
 
 
@@ -493,13 +511,13 @@ def test_touch_taps_act(open_lab):
     lab.find(".kmm-call[data-does=alloc] .kmm-do").tap()
     lab.settle()
     lab.find(".kmm-block[data-state=used]").tap()
-    lab.page.wait_for_function("document.querySelectorAll('.kmm-block').length === 1")
+    lab.wait_for_blocks(1)
 
 
 def test_reduced_motion_is_respected(open_lab):
     lab = open_lab(buddy_lab(pages=16), reduced_motion="reduce")
     lab.allocate(0)
-    lab.page.wait_for_function("document.querySelectorAll('.kmm-block[data-state=used]').length === 1")
+    lab.wait_for_blocks(1, "used")
     assert lab.at[0] == lab.at[1]  # at once, with nothing in between
     lab.find(".kmm-step_back").click()
     assert lab.page.evaluate("document.getAnimations().length") == 0
@@ -517,14 +535,15 @@ def test_a_split_is_seen_to_split_and_then_is_still(open_lab):
 
 
 @pytest.mark.parametrize(("attributes", "scheme", "dark"), [
-    ("", "light", False), ("", "dark", True), ('data-theme="dark"', "light", True), ('data-theme="light"', "dark", False),
-    ('data-jp-theme-light="false"', "light", True), ('data-jp-theme-light="true"', "dark", False),
-    ('class="vscode-dark"', "light", True), ('class="vscode-light"', "dark", False),
+    ({}, "light", False), ({}, "dark", True),
+    ({"data-theme": "dark"}, "light", True), ({"data-theme": "light"}, "dark", False),
+    ({"data-jp-theme-light": "false"}, "light", True), ({"data-jp-theme-light": "true"}, "dark", False),
+    ({"class": "vscode-dark"}, "light", True), ({"class": "vscode-light"}, "dark", False),
 ])
 def test_light_and_dark_follow_the_page(open_lab, attributes, scheme, dark):
     lab = open_lab(color_scheme=scheme)
-    lab.page.evaluate("""attributes => { const holder = document.createElement("div"); holder.innerHTML = `<p ${attributes}></p>`;
-      for (const { name, value } of holder.firstChild.attributes) document.documentElement.setAttribute(name, value); }""", attributes)
+    for name, value in attributes.items():
+        lab.page.evaluate("([name, value]) => document.documentElement.setAttribute(name, value)", [name, value])
     ground = lab.page.evaluate("getComputedStyle(document.querySelector('.kmm-figure')).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 200) is dark
 
@@ -539,7 +558,9 @@ def test_text_from_python_is_never_markup(open_lab):
 def test_a_closed_view_leaves_nothing_behind(open_lab):
     lab = open_lab()
     lab.find(".kmm-play").click()
-    lab.page.evaluate("close(); document.dispatchEvent(new Event('kmm:live')); tell('msg:custom', { done: 1, keep: 0, frames: [] })")
+    lab.page.evaluate("""close();
+      document.dispatchEvent(new Event("kmm:live"));
+      tell("msg:custom", { done: 1, keep: 0, frames: [] })""")
     at = lab.find(".kmm-count").inner_text()
     lab.page.wait_for_timeout(1300)
     assert lab.find(".kmm-count").inner_text() == at

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from live_page import LivePage
 from playwright.sync_api import expect
+
+from live_page import LivePage
 
 CHAPTER = "book/getting-pages.html"
 AT = "document.querySelector('.kmm-bench .kmm-count').textContent.split(' / ').map(Number)"
@@ -82,13 +83,21 @@ def test_on_a_phone_it_fits_and_goes_by_touch(visit, site, dark):
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 200) is dark
 
 
-def test_the_timeline_stays_in_sight_above_the_status_line(visit, site):
-    live, _ = open_chapter(visit, site, width=1280, height=560)
-    live.page.evaluate("document.querySelector('.kmm-memory').scrollIntoView({ block: 'start', behavior: 'instant' })")
-    sentence, status = live.page.evaluate("""() => [".kmm-sentence", ".kmm-live"].map((each) =>
+def test_on_a_phone_memory_sentence_and_timeline_are_on_one_screen(visit, site):
+    live, _ = open_chapter(visit, site, width=360, height=740, has_touch=True)
+    live.page.evaluate("document.querySelector('.kmm-bench').scrollIntoView({ block: 'start', behavior: 'instant' })")
+    boxes = live.page.evaluate("""() => [".kmm-sentence", ".kmm-map", ".kmm-bar", ".kmm-live"].map((each) =>
       document.querySelector(each).getBoundingClientRect()).map((box) => [box.top, box.bottom])""")
-    assert sentence[1] <= status[0] + 1
-    assert sentence[0] < 560
+    tops, bottoms = zip(*boxes, strict=True)
+    assert tops[0] >= 0
+    assert all(bottom <= top + 1 for bottom, top in zip(bottoms, tops[1:], strict=False)), boxes
+
+
+def test_on_a_desktop_the_lab_is_on_one_screen_down_to_its_timeline(visit, site):
+    live, _ = open_chapter(visit, site, width=1280, height=900)
+    top, bottom = live.page.evaluate("""() => [document.querySelector(".kmm-title").getBoundingClientRect().top,
+      document.querySelector(".kmm-bar").getBoundingClientRect().bottom]""")
+    assert bottom - top < 600
 
 
 def test_the_first_action_starts_python_and_is_done_then(before):
@@ -97,7 +106,8 @@ def test_the_first_action_starts_python_and_is_done_then(before):
     bench.get_by_role("button", name="Allocate").click()
     expect(bench.locator(".kmm-notice")).to_have_text(re.compile("Python is starting"))
     live.wait_live()
-    expect(bench.locator(".kmm-block[data-state=used]")).to_have_accessible_name(re.compile("pfn 0 to 1, order 1: allocated"))
+    used = bench.locator(".kmm-block[data-state=used]")
+    expect(used).to_have_accessible_name(re.compile("pfn 0 to 1, order 1: allocated"))
     expect(bench.locator(".kmm-call[data-does=alloc] input")).to_have_value("1")
 
 
@@ -142,7 +152,10 @@ def test_a_click_is_soon_on_the_screen(lab):
     for _ in range(9):
         times.append(lab.page.evaluate("""() => new Promise((done) => {
           const bench = document.querySelector(".kmm-bench"), began = performance.now();
-          const watch = new MutationObserver(() => { watch.disconnect(); requestAnimationFrame(() => done(performance.now() - began)); });
+          const watch = new MutationObserver(() => {
+            watch.disconnect();
+            requestAnimationFrame(() => done(performance.now() - began));
+          });
           watch.observe(bench.querySelector(".kmm-count"), { childList: true, characterData: true, subtree: true });
           bench.querySelector(".kmm-call[data-does=alloc] .kmm-do").click();
         })"""))

@@ -62,6 +62,8 @@ class BenchView {
     this.forms = (stage.forms ?? []).map((form) => new CallForm(this, form));
     this.timeline = new Timeline(this);
     this.notice = make("p", { class: "kmm-notice", role: "status" });
+    this.prototype = make("code", { class: "kmm-prototype" });
+    this.showPrototype(stage.forms?.[0]);
     this.live = make("p", { class: "kmm-hidden", role: "status" });
     this.text = make("pre", { tabindex: "0" });
     this.details = make("details", { class: "kmm-text", on: { toggle: () => this.drawText() } },
@@ -77,16 +79,20 @@ class BenchView {
     const shown = this.panels.filter((panel) => !lines.includes(panel)).map((panel) => panel.element);
     const trace = make("section", { class: "kmm-panel kmm-trace" },
       make("div", { class: "kmm-head" }, make("span", { class: "kmm-name" }, this.say(["log"]))), this.timeline.log);
+    const { says, bar, undo, reset } = this.timeline;
     return make("figure", { class: "kmm-figure", role: "group", "aria-label": title },
-      make("div", { class: "kmm-title" }, title),
+      make("div", { class: "kmm-title" }, title), says,
+      make("div", { class: "kmm-stage" }, ...shown), bar,
       make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element),
-        make("div", { class: "kmm-after" }, this.notice,
-          make("div", { class: "kmm-buttons" }, this.timeline.undo, this.timeline.reset))),
-      make("div", { class: "kmm-stage" }, ...shown),
-      this.timeline.element,
+        make("div", { class: "kmm-after" }, this.notice, this.prototype, make("div", { class: "kmm-buttons" }, undo, reset))),
       make("div", { class: "kmm-foot" }, trace, ...lines.map((line) => line.element)),
       this.details, this.live,
       ...(stage.caption ? [make("figcaption", {}, this.say(stage.caption))] : []));
+  }
+
+  // The prototype of the call that the reader is busy with.
+  showPrototype(form) {
+    this.prototype.textContent = form ? this.say(form.prototype) : "";
   }
 
   redraw(touched, animate) {
@@ -376,7 +382,7 @@ class BenchView {
       : this.kept && state === "failed" ? ["error", ["failed"]]
       : this.kept ? ["wait", this.kept > 1 ? ["starting.many", this.kept] : ["starting"]]
       : at < end && at && !this.timer ? ["", ["past", at, end]]
-      : ["", this.forms.find(({ form }) => form.hint)?.form.hint ?? ""];
+      : ["", ""];
     this.notice.dataset.kind = kind;
     const words = this.say(text);
     if (this.notice.textContent !== words) this.notice.textContent = words;

@@ -9,8 +9,8 @@ export class CallForm {
     this.element = make("form", { class: "kmm-call", novalidate: "", "data-does": form.does },
       make("code", { class: "kmm-c" }, ...form.parts.map((part) => this.part(part))),
       make("button", { class: "kmm-do", type: "submit" }, bench.say(form.button)),
-      (this.note = make("span", { class: "kmm-note" })),
-      make("code", { class: "kmm-prototype" }, bench.say(form.prototype)));
+      (this.note = make("span", { class: "kmm-note" })));
+    for (const type of ["pointerenter", "focusin"]) this.element.addEventListener(type, () => bench.showPrototype(form));
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       bench.act({ do: form.does, ...this.values() });
@@ -88,7 +88,7 @@ export class CallForm {
 
   annotate() {
     const notes = [...this.gaps.values()].map(({ part, value }) => part.notes?.[value()]).filter(Boolean);
-    this.note.textContent = notes.map((note) => this.bench.say(note)).join(", ");
+    this.note.textContent = [...notes, this.form.hint].filter(Boolean).map((note) => this.bench.say(note)).join(" · ");
   }
 
   values() {

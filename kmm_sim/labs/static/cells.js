@@ -6,7 +6,7 @@ const SPLIT_MS = 150;
 // Few rows may be tall; many cells must be small. kmm_sim/labs/room.py counts on these heights.
 function rowHeight(rows, columns) {
   if (columns > 8) return columns > 16 ? 22 : 32;
-  return rows > 4 ? 40 : rows > 2 ? 52 : 64;
+  return rows > 4 ? 37 : rows > 2 ? 48 : 62;
 }
 
 export class CellsPanel {

@@ -42,11 +42,10 @@ export class Timeline {
     this.sentence = make("span", { class: "kmm-sentence" });
     this.log = make("ol", { class: "kmm-log", tabindex: "0", "aria-label": say(["log"]) });
     this.lines = [];
-    this.element = make("section", { class: "kmm-timeline" },
-      make("div", { class: "kmm-bar" },
-        make("div", { class: "kmm-buttons" }, this.first, this.back, this.play, this.forth, this.last),
-        make("div", { class: "kmm-scrub" }, this.ticks, this.range), this.count, this.speed),
-      make("p", { class: "kmm-says" }, this.call, this.sentence));
+    this.says = make("p", { class: "kmm-says" }, this.call, this.sentence);
+    this.bar = make("section", { class: "kmm-bar" },
+      make("div", { class: "kmm-buttons" }, this.first, this.back, this.play, this.forth, this.last),
+      make("div", { class: "kmm-scrub" }, this.ticks, this.range), this.count, this.speed);
   }
 
   draw() {
