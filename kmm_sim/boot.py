@@ -10,6 +10,7 @@ from typing import Any
 from kmm_sim.mm.buddy import add_to_free_list
 from kmm_sim.mm.memblock import memblock_free_all
 from kmm_sim.mm.mmzone import (
+    MAX_PAGE_ORDER,
     MIGRATE_TYPES,
     PAGEBLOCK_NR_PAGES,
     PAGEBLOCK_ORDER,
@@ -54,8 +55,10 @@ def boot_bench(pages: int, cpus: int = 1, pcp: bool = False) -> Node:
     return Node((zone,), group_by_mobility=False)
 
 
-def boot_pc(memory: int | str, cpus: int = 1, pcp: bool = True) -> Node:
+def boot_pc(memory: int | str, cpus: int = 1, pcp: bool = True, nodes: int = 1) -> Node:
     """Return the node of a PC with ``memory`` bytes, its zones and marks as x86-64 has them.
+
+    With more than one of ``nodes`` the memory is in that many banks of the same size.
 
     Linux: free_area_init(), mm/mm_init.c
     Simplified: no holes, and all memory but page frame 0 belongs to the allocator.
@@ -63,14 +66,10 @@ def boot_pc(memory: int | str, cpus: int = 1, pcp: bool = True) -> Node:
     end = parse_size(memory) >> PAGE_SHIFT
     if not 1 << 8 <= end <= 1 << 34:
         raise ValueError(f"a PC has from 1 MiB to 64 TiB of memory, not {memory!r}")
+    if not 1 <= index(nodes) <= 8 or (nodes > 1 and end // nodes < 1 << 12):
+        raise ValueError(f"a PC has 1 to 8 nodes of at least 16 MiB each, not {nodes} in {memory!r}")
     grouped = end >= PAGEBLOCK_NR_PAGES * MIGRATE_TYPES
-    zones: list[Zone] = []
-    start = 1
-    for kind, limit in ZONE_ENDS:
-        if start < end:
-            spanned = min(limit, end) - start
-            zones.append(Zone(len(zones), kind, start, spanned, spanned))
-        start = limit
+    zones = _zones_of_banks(end, nodes) if nodes > 1 else _zones_between(1, end, 0, 0)
     for zone in zones:
         zone.pageblock_default = Migrate.MOVABLE if grouped else Migrate.UNMOVABLE
         zone.stat_threshold = calculate_normal_threshold(zone.managed_pages, cpus)
@@ -78,8 +77,32 @@ def boot_pc(memory: int | str, cpus: int = 1, pcp: bool = True) -> Node:
     sysctl = Sysctl(min_free_kbytes=calculate_min_free_kbytes(zones))
     setup_per_zone_wmarks(zones, sysctl.min_free_kbytes)
     setup_per_zone_lowmem_reserve(zones)
+    node = Node(tuple(zones), group_by_mobility=grouped, sysctl=sysctl, reclaim=True)
     _setup_cpus(zones, cpus, pcp)
-    return Node(tuple(zones), group_by_mobility=grouped, sysctl=sysctl, reclaim=True)
+    return node
+
+
+def _zones_between(start: int, end: int, nid: int, index: int) -> list[Zone]:
+    """Return the zones of one bank of memory, from page frame ``start`` to ``end``."""
+    zones: list[Zone] = []
+    for kind, limit in ZONE_ENDS:
+        if start < min(limit, end):
+            spanned = min(limit, end) - start
+            zones.append(Zone(index + len(zones), kind, start, spanned, spanned, nid=nid))
+            start += spanned
+    return zones
+
+
+def _zones_of_banks(end: int, nodes: int) -> list[Zone]:
+    """Return the zones of several banks; a bank ends where a block of the largest order does."""
+    zones: list[Zone] = []
+    largest = 1 << MAX_PAGE_ORDER
+    ends = [end * (nid + 1) // nodes // largest * largest for nid in range(nodes - 1)] + [end]
+    start = 1
+    for nid, bank_end in enumerate(ends):
+        zones += _zones_between(start, bank_end, nid, len(zones))
+        start = bank_end
+    return zones
 
 
 def boot_dump(dump: Mapping[str, Any]) -> Node:

@@ -30,6 +30,7 @@ from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE, Page, page_address, pfn_to_v
 from kmm_sim.mm.page_ref import get_page, put_page
 from kmm_sim.mm.pcp import drain_pages_zone
 from kmm_sim.mm.sysctl import sysctl_read, sysctl_write
+from kmm_sim.presets import PRESETS, RECORDED, recorded_dump
 from kmm_sim.trace import Trace
 
 __all__ = ["Machine"]
@@ -41,6 +42,7 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
     Give it either ``pages`` (a bench of that many pages: a single zone Normal from pfn 0, no
     watermarks) or ``memory`` (a PC with that many bytes, or text such as ``"8 GiB"``).  A PC
     keeps page lists for each of its ``cpus``, a bench does not, unless ``pcp`` says otherwise.
+    Its memory is in one bank, or in as many as ``nodes`` says, each next to some of the CPUs.
     With ``trace=False`` it runs faster and tells nothing.  With ``teaching=False`` a caller who
     breaks the rules gets no error: what happens then is what happens in Linux.
 
@@ -57,6 +59,7 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
         pages: int | None = None,
         memory: int | str | None = None,
         cpus: int = 1,
+        nodes: int = 1,
         pcp: bool | None = None,
         trace: bool = True,
         teaching: bool = True,
@@ -70,7 +73,7 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
         if pages is not None:
             self._power_on(boot_bench(pages, cpus, pcp=bool(pcp)), trace)
         elif memory is not None:
-            self._power_on(boot_pc(memory, cpus, pcp=pcp is not False), trace)
+            self._power_on(boot_pc(memory, cpus, pcp=pcp is not False, nodes=nodes), trace)
         self.node.teaching = teaching
         self.boot_slab(slab, debug=slab_debug, merge=slab_merge, freelist_random=slab_random)
 
@@ -84,6 +87,19 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
         machine = cls.__new__(cls)
         machine._power_on(boot_dump(dump), trace)
         return machine
+
+    @classmethod
+    def preset(cls, name: str, **options: Any) -> Machine:
+        """Return a machine by name, such as ``"laptop 8 GiB"`` or ``"the recorded VM"``.
+
+        ``options`` are those of Machine(), on top of the preset's.  Raises ValueError for a
+        name that is not in kmm_sim.presets.
+        """
+        if name == RECORDED:
+            return cls.from_dump(recorded_dump(), **options)
+        if name not in PRESETS:
+            raise ValueError(f"unknown preset {name!r}: there are {', '.join([*PRESETS, RECORDED])}")
+        return cls(**PRESETS[name] | options)
 
     def _power_on(self, node: Node, trace: bool) -> None:
         self.node = node
@@ -121,6 +137,7 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
             raise ValueError(f"this machine has the CPUs 0 to {self.cpus - 1}, not {cpu}")
         for zone in self.zones:
             zone.run_on(cpu)
+        self.node.set_local_node(self.node.node_of_cpu(cpu))
 
     def sysctl(self, name: str, value: int | tuple[int, ...] | None = None) -> int | tuple[int, ...]:
         """Return a knob such as ``"vm.min_free_kbytes"``; with a value, set it first.
@@ -154,6 +171,18 @@ class Machine(ContextCalls, SlabCalls, StackCalls):
         Linux: alloc_pages(), include/linux/gfp.h
         """
         return page_alloc.alloc_pages(self.node, gfp_mask(gfp), _order(order))
+
+    def alloc_pages_node(self, nid: int, gfp: int, order: int) -> Page | None:
+        """Return pages of memory bank ``nid``, or of another if that has none left.
+
+        With __GFP_THISNODE in the mask, of that bank or None.  Raises ValueError for a bank
+        that this machine has not.
+
+        Linux: alloc_pages_node(), include/linux/gfp.h
+        """
+        if nid not in self.node.nids:
+            raise ValueError(f"this machine has the nodes {self.node.nids}, not {nid}")
+        return page_alloc.alloc_pages_node(self.node, nid, gfp_mask(gfp), _order(order))
 
     def alloc_page(self, gfp: int) -> Page | None:
         """Return one page, or None.  Linux: alloc_page(), include/linux/gfp.h"""

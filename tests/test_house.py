@@ -36,7 +36,7 @@ FLOORS = (
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another
     {"mm.fault"},
     {"mm.stack"},
-    {"boot", "calls", "calls.*"},
+    {"boot", "presets", "calls", "calls.*"},
     {"machine"},
     {""},  # kmm_sim itself
     {"observe", "observe.*", "workload"},
@@ -47,7 +47,7 @@ FLOORS = (
     {"exercises", "exercises.*"},
     {"__main__"},
 )
-STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "calls", "calls.*", "machine", "", "observe",
+STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "presets", "calls", "calls.*", "machine", "", "observe",
                          "observe.*", "workload", "recording", "recording.*", "__main__")
 
 

@@ -18,7 +18,8 @@ from kmm_sim import (
     get_order,
 )
 from kmm_sim.mm.page import PAGE_OFFSET
-from kmm_sim.observe import snapshot, validate
+from kmm_sim.observe import buddyinfo, replay, snapshot, validate
+from kmm_sim.presets import PRESETS, RECORDED
 
 OUTSIDE = PAGE_OFFSET + (1 << 40)
 PFN_0 = PAGE_OFFSET
@@ -223,6 +224,29 @@ def test_a_terabyte_costs_nothing_until_it_is_used():
     assert peak - before < 200_000, "less than a thousandth of a byte for each page"
     assert after - before < 200_000
     assert min(seconds("1 TiB") for _ in range(3)) < 4 * min(seconds("8 GiB") for _ in range(3))
+
+
+@pytest.mark.parametrize("name", [*PRESETS, RECORDED])
+def test_a_machine_by_name_works(name):
+    machine = Machine.preset(name)
+    start = snapshot(machine)
+    pages = [machine.alloc_pages(GFP_KERNEL, order) for order in (0, 3, 0)]
+    for page in pages:
+        machine.free_pages(page, page.order)
+    validate(machine)
+    assert replay(start, machine.trace) == snapshot(machine)
+
+
+def test_the_recorded_machine_is_as_a_real_kernel_left_it():
+    machine = Machine.preset(RECORDED)
+    assert buddyinfo(machine).splitlines()[0].split()[4:] == list("00000111013")
+    assert [zone.managed_pages for zone in machine.zones] == [3840, 35610, 63174]
+    assert machine.zones[2].lru, "what was running there had movable pages"
+
+
+def test_a_name_that_nobody_gave_is_refused():
+    with pytest.raises(ValueError, match="unknown preset 'toaster': there are bench, "):
+        Machine.preset("toaster")
 
 
 def test_a_machine_says_what_it_is():

@@ -106,7 +106,10 @@ def get_page_from_freelist(
 
     Linux: get_page_from_freelist(), mm/page_alloc.c
     """
+    local = node.nid
     for zone in node.zonelists[highest_zoneidx]:
+        if zone.nid != local and alloc_flags & ALLOC_NOFRAGMENT:
+            break  # rather mix migratetypes here than go to another bank
         if not zone_has_room(zone, order, alloc_flags, highest_zoneidx):
             continue
         pfn = rmqueue(zone, order, alloc_flags, migratetype)
@@ -128,7 +131,9 @@ def alloc_flags_nofragment(node: Node, gfp: int, highest_zoneidx: int) -> int:
     alloc_flags = gfp & KSWAPD_RECLAIM
     zonelist = node.zonelists[highest_zoneidx]
     if zonelist and zonelist[0].type is NORMAL:
-        alloc_flags |= ALLOC_NOFRAGMENT
+        banks = len(node.nids)
+        if banks == 1 or (len(zonelist) > 1 and zonelist[1].nid == zonelist[0].nid):
+            alloc_flags |= ALLOC_NOFRAGMENT
     return alloc_flags
 
 

@@ -13,7 +13,7 @@ Simplified: no contiguous-memory areas, no device memory.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -47,6 +47,7 @@ __all__ = [
     "Zone",
     "ZoneFlag",
     "ZoneType",
+    "build_zonelists",
 ]
 
 MAX_PAGE_ORDER = 10
@@ -330,7 +331,9 @@ class Node:
     """One bank of memory: its zones, its pages, its bytes.
 
     ``mem_map`` has a struct page for every page frame that somebody has asked about.
-    ``zonelists[i]`` are the zones to try, in order, for a request whose highest zone is i.
+    ``zonelists[i]`` are the zones to try, in order, for a request whose highest zone is i, as
+    the CPU that runs has them: its own bank first.  A machine of several banks (NUMA) is one
+    Node too, whose zones know their bank's number, ``nid``; Linux has a node for each bank.
     Without ``group_by_mobility`` all pages count as unmovable, as on a machine of a few MiB.
     With ``teaching`` a broken call is an error; without, it does what it does in Linux.
     ``current`` is the task that runs, ``tasks`` are those that have memory of their own; ``lru``
@@ -343,6 +346,8 @@ class Node:
     mem_map: dict[int, Page] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     zonelists: tuple[tuple[Zone, ...], ...] = ()
+    nids: tuple[int, ...] = (0,)
+    nid: int = 0
     trace: Trace | None = None
     group_by_mobility: bool = True
     dmesg: list[str] = field(default_factory=list)
@@ -366,11 +371,17 @@ class Node:
     def __post_init__(self) -> None:
         for zone in self.zones:
             zone.node = self
-        highest_first = self.zones[::-1]
-        self.zonelists = tuple(
-            tuple(zone for zone in highest_first if zone.type <= highest)
-            for highest in range(MAX_NR_ZONES)
-        )
+        self.nids = tuple(sorted({zone.nid for zone in self.zones}))
+        self.set_local_node(self.nids[0])
+
+    def set_local_node(self, nid: int) -> None:
+        """Let requests start at bank ``nid``.  Linux: numa_node_id(), include/linux/topology.h"""
+        self.nid = nid
+        self.zonelists = build_zonelists(self.zones, nid)
+
+    def node_of_cpu(self, cpu: int) -> int:
+        """Return the bank next to a CPU.  Linux: cpu_to_node(), include/linux/topology.h"""
+        return self.nids[cpu * len(self.nids) // len(self.zones[0].vm_stat_diff)]
 
     def zone_of(self, pfn: int) -> Zone | None:
         """Return the zone that spans page frame ``pfn``, or None.  Linux: page_zone()"""
@@ -394,3 +405,15 @@ class Node:
         page = self.pfn_to_page(pfn)
         assert page is not None, f"page frame {pfn} is outside memory"
         return page
+
+
+def build_zonelists(zones: Sequence[Zone], nid: int) -> tuple[tuple[Zone, ...], ...]:
+    """Return, for each highest zone, the zones to try: bank ``nid`` first, highest zone first.
+
+    Linux: build_zonelists(), mm/page_alloc.c
+    """
+    banks = sorted({zone.nid for zone in zones}, key=lambda other: (other != nid, other))
+    order = [zone for bank in banks for zone in reversed(zones) if zone.nid == bank]
+    return tuple(
+        tuple(zone for zone in order if zone.type <= highest) for highest in range(MAX_NR_ZONES)
+    )

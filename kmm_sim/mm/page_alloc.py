@@ -14,9 +14,9 @@ from kmm_sim.mm.bad_page import bad_free, free_pages_prepare
 from kmm_sim.mm.buddy import free_one_page
 from kmm_sim.mm.events import HeadRemains, MmPageAlloc, MmPageFree, PageRefMod, SplitPage
 from kmm_sim.mm.freelist import alloc_flags_nofragment, get_page_from_freelist
-from kmm_sim.mm.gfp import COMP, NOWARN, ZERO, gfp_migratetype, gfp_names, gfp_zone
+from kmm_sim.mm.gfp import COMP, NOWARN, THISNODE, ZERO, gfp_migratetype, gfp_names, gfp_zone
 from kmm_sim.mm.internal import ALLOC_WMARK_LOW
-from kmm_sim.mm.mmzone import Migrate, Node, Wmark
+from kmm_sim.mm.mmzone import Migrate, Node, Wmark, build_zonelists
 from kmm_sim.mm.page import PAGE_SIZE, Page, get_order
 from kmm_sim.mm.page_flags import PG_HEAD
 from kmm_sim.mm.pcp import free_unref_page, remove_from_pcplist
@@ -29,6 +29,7 @@ __all__ = [
     "alloc_pages",
     "alloc_pages_bulk",
     "alloc_pages_exact",
+    "alloc_pages_node",
     "free_pages",
     "free_pages_exact",
     "free_prepared_page",
@@ -51,6 +52,8 @@ def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
             might_alloc(current, gfp, node.teaching, node.dmesg)
         gfp = current_gfp_context(current, gfp)
     highest_zoneidx = gfp_zone(gfp)
+    if gfp & THISNODE and len(node.nids) > 1:
+        return _on_this_node(node, gfp, order)
     migratetype = gfp_migratetype(gfp) if node.group_by_mobility else 0
     alloc_flags = ALLOC_WMARK_LOW | alloc_flags_nofragment(node, gfp, highest_zoneidx)
     pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
@@ -63,6 +66,29 @@ def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
         warn_alloc(node, gfp, order)
         return None
     return prep_new_page(node, pfn, order, gfp)
+
+
+def _on_this_node(node: Node, gfp: int, order: int) -> Page | None:
+    """Serve a request from the local bank alone: __GFP_THISNODE."""
+    everywhere = node.zonelists
+    node.zonelists = build_zonelists([zone for zone in node.zones if zone.nid == node.nid], node.nid)
+    try:
+        return alloc_pages(node, gfp & ~THISNODE, order)
+    finally:
+        node.zonelists = everywhere
+
+
+def alloc_pages_node(node: Node, nid: int, gfp: int, order: int) -> Page | None:
+    """Return pages of bank ``nid``, or of another if that has none and the mask allows it.
+
+    Linux: alloc_pages_node(), include/linux/gfp.h
+    """
+    here = node.nid
+    node.set_local_node(nid)
+    try:
+        return alloc_pages(node, gfp, order)
+    finally:
+        node.set_local_node(here)
 
 
 def prep_new_page(node: Node, pfn: int, order: int, gfp: int) -> Page:
@@ -198,6 +224,8 @@ def alloc_pages_bulk(node: Node, gfp: int, nr_pages: int) -> list[Page]:
     zones = node.zonelists[highest_zoneidx]
     pages: list[Page] = []
     for zone in zones if nr_pages > 1 else ():
+        if zone.nid != node.nid:
+            break
         mark = wmark_pages(zone, Wmark.LOW) + nr_pages
         if zone.pcp is not None and zone_watermark_fast(zone, 0, mark, zones[0].type, alloc_flags):
             while len(pages) < nr_pages:

@@ -47,6 +47,7 @@ __all__ = [
     "nr_pcp_alloc",
     "nr_pcp_free",
     "nr_pcp_high",
+    "nr_split_cpus",
     "order_to_pindex",
     "pcp_allowed_order",
     "pindex_to_migratetype",
@@ -365,7 +366,18 @@ def zone_highsize(zone: Zone, batch: int, high_fraction: int) -> int:
     """
     low = wmark_pages(zone, Wmark.LOW)
     total_pages = zone.managed_pages // high_fraction if high_fraction else low
-    return max(total_pages // len(zone.per_cpu_pageset), batch << 2)
+    return max(total_pages // nr_split_cpus(zone), batch << 2)
+
+
+def nr_split_cpus(zone: Zone) -> int:
+    """Return how many CPUs share a zone: those next to its bank or, if there are none, all.
+
+    Linux: zone_highsize(), mm/page_alloc.c
+    """
+    cpus = len(zone.per_cpu_pageset)
+    if zone.node is None:
+        return cpus
+    return sum(zone.node.node_of_cpu(cpu) == zone.nid for cpu in range(cpus)) or cpus
 
 
 def zone_set_pageset_high_and_batch(zone: Zone, high_fraction: int = 0) -> None:

@@ -60,23 +60,38 @@ def show_free_areas(node: Node) -> list[str]:
         " sec_pagetables:0 bounce:0",
         " kernel_misc_reclaimable:0",
         f" free:{free} free_pcp:{free_pcp} free_cma:0",
-        f"Node 0 active_anon:0kB inactive_anon:{kib(anon)}kB active_file:0kB "
-        f"inactive_file:{kib(files)}kB unevictable:0kB isolated(anon):0kB isolated(file):0kB "
-        f"mapped:0kB dirty:{kib(dirty)}kB writeback:0kB shmem:0kB shmem_thp:0kB shmem_pmdmapped:0kB "
-        "anon_thp:0kB writeback_tmp:0kB kernel_stack:0kB pagetables:0kB sec_pagetables:0kB "
-        f"all_unreclaimable? {'yes' if node.kswapd_failures >= MAX_RECLAIM_RETRIES else 'no'}",
     ]
+    lines += [_node_line(node, nid) for nid in node.nids]
     for zone in node.zones:
         lines += _zone_lines(node, zone)
     lines += [_blocks(zone) for zone in node.zones]
     lines += [
-        "Node 0 hugepages_total=0 hugepages_free=0 hugepages_surp=0 hugepages_size=2048kB",
+        *(
+            f"Node {nid} hugepages_total=0 hugepages_free=0 hugepages_surp=0 hugepages_size=2048kB"
+            for nid in node.nids
+        ),
         f"{files} total pagecache pages",
         "0 pages in swap cache",
         f"Free swap  = {kib(node.nr_swap_pages)}kB",
         f"Total swap = {kib(node.total_swap_pages)}kB",
     ]
     return lines
+
+
+def _node_line(node: Node, nid: int) -> str:
+    entries = [
+        node.lru[pfn] for zone in node.zones if zone.nid == nid for pfn in zone.lru if pfn in node.lru
+    ]
+    anon = sum(entry.anon for entry in entries)
+    dirty = sum(entry.dirty and not entry.anon for entry in entries)
+    return (
+        f"Node {nid} active_anon:0kB inactive_anon:{kib(anon)}kB active_file:0kB "
+        f"inactive_file:{kib(len(entries) - anon)}kB unevictable:0kB isolated(anon):0kB "
+        f"isolated(file):0kB mapped:0kB dirty:{kib(dirty)}kB writeback:0kB shmem:0kB shmem_thp:0kB "
+        "shmem_pmdmapped:0kB anon_thp:0kB writeback_tmp:0kB kernel_stack:0kB pagetables:0kB "
+        "sec_pagetables:0kB "
+        f"all_unreclaimable? {'yes' if node.kswapd_failures >= MAX_RECLAIM_RETRIES else 'no'}"
+    )
 
 
 def _zone_lines(node: Node, zone: Zone) -> list[str]:

@@ -186,10 +186,10 @@ def setup_per_zone_lowmem_reserve(
 
     Linux: setup_per_zone_lowmem_reserve(), mm/page_alloc.c
     """
-    managed = {zone.type: zone.managed_pages for zone in zones}
+    managed = {(zone.nid, zone.type): zone.managed_pages for zone in zones}
     for zone in zones:
         ratio = ratios[zone.type]
         above = 0
         for higher in range(zone.type + 1, MAX_NR_ZONES):
-            above += managed.get(ZoneType(higher), 0)
+            above += managed.get((zone.nid, ZoneType(higher)), 0)
             zone.lowmem_reserve[higher] = above // ratio if ratio else 0

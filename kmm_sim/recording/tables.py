@@ -86,11 +86,23 @@ def check_consts(recording: Recording) -> list[Result]:
                 _same(result, "addresses", "VMEMMAP_START", page.VMEMMAP_START, int(vmemmap, 16))
             case {"k": "z", "i": number, "name": name}:
                 _same(result, "zone names", number, mmzone.ZONE_NAMES[number], name)
-            case {"k": "zonelist" | "sysctl"}:
+            case {"k": "zonelist", "node": nid, "order": order}:
+                _same(result, "zonelists", nid, _zonelist(recording, nid), order)
+            case {"k": "sysctl"}:
                 pass  # of one machine; the recordings of zones have them too
             case _:
                 raise ValueError(f"unknown record {record}")
     return [result]
+
+
+def _zonelist(recording: Recording, nid: int) -> list[list[Any]]:
+    """Return the zones that a CPU next to bank ``nid`` tries, of the machine that was recorded."""
+    told = [one for one in recording.records if one.get("k") == "z" and one["managed"]]
+    zones = [
+        mmzone.Zone(at, mmzone.ZoneType(z["i"]), z["start"], z["spanned"], z["managed"], nid=z["node"])
+        for at, z in enumerate(told)
+    ]
+    return [[zone.nid, zone.name] for zone in mmzone.build_zonelists(zones, nid)[-1]]
 
 
 def _constants() -> dict[str, int]:

@@ -1,0 +1,83 @@
+"""Several banks of memory: near first, far if need be."""
+
+import random
+
+import pytest
+
+from kmm_sim import GFP_ATOMIC, GFP_KERNEL, Gfp, Machine
+from kmm_sim.observe import buddyinfo, replay, snapshot, validate
+from kmm_sim.workload import play, traffic
+
+
+def banks():
+    return Machine(memory="64 MiB", nodes=2, cpus=2, pcp=False)
+
+
+def nid(machine, page):
+    return machine.zones[page.zone.index].nid
+
+
+def test_the_banks_divide_memory_between_them():
+    machine = Machine(memory="8 GiB", nodes=2, cpus=4)
+    assert [(zone.nid, zone.name, zone.start_pfn, zone.end_pfn) for zone in machine.zones] == [
+        (0, "DMA", 1, 1 << 12),
+        (0, "DMA32", 1 << 12, 1 << 20),
+        (1, "Normal", 1 << 20, 1 << 21),
+    ]
+    assert [line.split(",")[0] for line in buddyinfo(machine).splitlines()] == ["Node 0", "Node 0", "Node 1"]
+    four = Machine(memory="64 GiB", nodes=4)
+    assert [zone.nid for zone in four.zones] == [0, 0, 0, 1, 2, 3]
+
+
+def test_a_cpu_gets_memory_from_its_own_bank():
+    machine = banks()
+    for cpu in (0, 1):
+        machine.cpu = cpu
+        assert nid(machine, machine.alloc_page(GFP_KERNEL)) == cpu
+
+
+def test_a_bank_that_is_used_up_is_helped_out_by_the_other():
+    machine = banks()
+    got = [nid(machine, machine.alloc_pages(GFP_ATOMIC, 5)) for _ in range(400)]
+    assert set(got) == {0, 1}
+    assert got == sorted(got), "first all of the near one"
+
+
+def test_this_node_and_no_other():
+    machine = banks()
+    while page := machine.alloc_pages(GFP_ATOMIC | Gfp.THISNODE | Gfp.NOWARN, 4):
+        assert nid(machine, page) == 0
+    assert nid(machine, machine.alloc_pages(GFP_ATOMIC, 4)) == 1
+    assert machine.alloc_pages(GFP_ATOMIC | Gfp.THISNODE | Gfp.NOWARN, 4) is None
+
+
+def test_memory_of_a_given_bank():
+    machine = banks()
+    assert nid(machine, machine.alloc_pages_node(1, GFP_KERNEL, 3)) == 1
+    assert nid(machine, machine.alloc_page(GFP_KERNEL)) == 0
+    with pytest.raises(ValueError, match="not 2"):
+        machine.alloc_pages_node(2, GFP_KERNEL, 0)
+
+
+@pytest.mark.parametrize("nodes", [0, -1, 9, 5])
+def test_a_bank_has_some_memory(nodes):
+    with pytest.raises(ValueError, match="1 to 8 nodes"):
+        Machine(memory="64 MiB", nodes=nodes)
+
+
+def test_the_lists_of_a_cpu_share_the_zones_of_its_bank():
+    machine = Machine(memory="8 GiB", nodes=2, cpus=4)
+    one = Machine(memory="8 GiB", cpus=2)
+    assert machine.zones[2].pcp.high_min == one.zones[2].pcp.high_min, "two of the four CPUs are next to it"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_trace_rebuilds_a_machine_of_several_banks(seed):
+    rng = random.Random(seed)
+    machine = Machine(memory="96 MiB", nodes=3, cpus=3)
+    start = snapshot(machine)
+    for op in [list(traffic(rng, 500, orders=(0, 1, 3, 6, 9), gfps=(GFP_KERNEL, GFP_ATOMIC)))]:
+        machine.cpu = rng.randrange(3)
+        play(machine, op)
+    validate(machine)
+    assert replay(start, machine.trace) == snapshot(machine)
