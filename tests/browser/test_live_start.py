@@ -39,7 +39,7 @@ def test_a_page_becomes_live_by_itself_and_says_how(visit, site):
     assert set(live.cell_states()) <= {"ok", "skipped", "error"}
     assert any(" of " in words and "MB" in words for words in live.words)
     assert any("running cell" in words for words in live.words)
-    assert live.status == "Live: Python runs in this page."
+    assert live.status == "Live: Python runs here."
 
 
 def test_what_the_cells_show_is_the_same_live(visit, site):

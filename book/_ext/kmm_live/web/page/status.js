@@ -6,7 +6,7 @@ const RECORDED = document.querySelector(".kmm-view") ? "The labs show a recorded
 const TEXT = {
   recorded: RECORDED,
   starting: "Starting Python",
-  yes: "Live: Python runs in this page.",
+  yes: "Live: Python runs here.",
   failed: "Python stopped.",
 };
 
