@@ -19,8 +19,8 @@ from typing import Any
 from kmm_sim.boot import boot_bench, boot_dump, boot_pc
 from kmm_sim.calls.arguments import gfp_mask
 from kmm_sim.calls.context import ContextCalls
+from kmm_sim.calls.percpu import PercpuCalls
 from kmm_sim.calls.slab import SlabCalls
-from kmm_sim.calls.stack import StackCalls
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm import page_alloc
 from kmm_sim.mm.bad_page import compound_head
@@ -36,7 +36,7 @@ from kmm_sim.trace import Trace
 __all__ = ["Machine"]
 
 
-class Machine(ContextCalls, SlabCalls, StackCalls):
+class Machine(ContextCalls, SlabCalls, PercpuCalls):
     """One simulated computer with one bank of memory.
 
     Give it either ``pages`` (a bench of that many pages: a single zone Normal from pfn 0, no

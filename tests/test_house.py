@@ -17,7 +17,7 @@ PACKAGE = ROOT / "kmm_sim"
 FLOORS = (
     {"trace", "errors", "mm"},
     {"mm.page", "mm.page_flags", "mm.rbtree", "mm.vmalloc_events"},
-    {"mm.memory", "mm.internal", "mm.stack_events", "mm.tlb", "mm.vmap_area"},
+    {"mm.memory", "mm.internal", "mm.percpu_events", "mm.stack_events", "mm.tlb", "mm.vmap_area"},
     {"mm.gfp"},
     {"mm.sched"},
     {"mm.mmzone"},
@@ -35,7 +35,7 @@ FLOORS = (
     {"mm.slub_debug"},
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another
     {"mm.fault"},
-    {"mm.stack"},
+    {"mm.stack", "mm.percpu", "mm.mempool"},
     {"boot", "presets", "calls", "calls.*"},
     {"machine"},
     {""},  # kmm_sim itself

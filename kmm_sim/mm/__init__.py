@@ -33,4 +33,6 @@
     vmalloc.py     memory contiguous in addresses only            mm/vmalloc.c
     fault.py       touching memory where none is mapped           arch/x86/mm/fault.c
     stack.py       kernel stacks                                  kernel/fork.c
+    percpu.py      the same variable once for each CPU            mm/percpu.c
+    mempool.py     elements put aside for bad times               mm/mempool.c
 """

@@ -31,6 +31,7 @@ from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Page
 from kmm_sim.mm.page_alloc import alloc_pages, alloc_pages_bulk, free_pages
 from kmm_sim.mm.pgtable import mapped_pfn, vmap_pages_range, vunmap_range
+from kmm_sim.mm.sched import in_interrupt, might_alloc
 from kmm_sim.mm.vmalloc_events import SetVmStruct
 from kmm_sim.mm.vmap_area import VMALLOC_END, VMALLOC_START, VmapArea
 from kmm_sim.mm.vmap_node import (
@@ -44,9 +45,9 @@ from kmm_sim.mm.vmap_node import (
 )
 
 __all__ = [
-    "IOREMAP_MAX_ORDER", "VmFlag", "VmStruct", "bad_vfree", "find_vm_area", "free_vm_area", "get_vm_area", "ioremap",
-    "iounmap", "is_vmalloc_addr", "lazy_area", "remove_vm_area", "vfree", "vm_area_alloc_pages",
-    "vm_unmap_aliases", "vmalloc", "vmalloc_to_page", "vmap", "vunmap", "vzalloc",
+    "IOREMAP_MAX_ORDER", "VmFlag", "VmStruct", "bad_vfree", "delayed_vfree_work", "find_vm_area", "free_vm_area",
+    "get_vm_area", "ioremap", "iounmap", "is_vmalloc_addr", "lazy_area", "remove_vm_area", "vfree", "vfree_atomic",
+    "vm_area_alloc_pages", "vm_unmap_aliases", "vmalloc", "vmalloc_to_page", "vmap", "vunmap", "vzalloc",
 ]
 
 IOREMAP_MAX_ORDER = 30
@@ -110,26 +111,24 @@ def get_vm_area(
     flags: int,
     caller: str = "",
     *,
+    gfp: int = GFP_KERNEL,
     align: int = 1,
     vstart: int = VMALLOC_START,
     vend: int = VMALLOC_END,
 ) -> VmStruct | None:
     """Reserve addresses for ``size`` bytes, rounded up to pages, and a guard page; or None.
 
-    Raises ContextError in an interrupt.
+    Raises ContextError in an interrupt, and in teaching mode wherever else nobody may sleep.
 
     Linux: __get_vm_area_node(), mm/vmalloc.c
     """
-    if space.in_interrupt:
-        raise ContextError(
-            "vmalloc and its kin in an interrupt: reserving addresses takes locks and may sleep, "
-            "and Linux stops here with BUG_ON(in_interrupt()); use kmalloc() with GFP_ATOMIC"
-        )
+    _not_in_interrupt(space)
     pages = -(-size // PAGE_SIZE) * PAGE_SIZE
     if not pages:
         return None
     if flags & VmFlag.IOREMAP:
         align = 1 << min(max((pages - 1).bit_length(), PAGE_SHIFT), IOREMAP_MAX_ORDER)
+    might_alloc(space.node.current, gfp & GFP_RECLAIM_MASK, space.node.teaching, space.node.dmesg)
     guarded = pages if flags & VmFlag.NO_GUARD else pages + PAGE_SIZE
     va = alloc_vmap_area(space, guarded, align, vstart, vend)
     if va is None:
@@ -137,6 +136,16 @@ def get_vm_area(
     va.vm = VmStruct(va.va_start, guarded, size, flags, caller)
     _tell(space, va.vm)
     return va.vm
+
+
+def _not_in_interrupt(space: VmapSpace) -> None:
+    """Stop whoever reserves addresses in an interrupt, as BUG_ON(in_interrupt()) does."""
+    if in_interrupt(space.node.current):
+        space.node.dmesg += ["------------[ cut here ]------------", "kernel BUG at mm/vmalloc.c:3176!"]
+        raise ContextError(
+            "vmalloc and its kin in an interrupt: reserving addresses takes locks and may sleep, "
+            "and Linux stops here with BUG_ON(in_interrupt()); use kmalloc() with GFP_ATOMIC"
+        )
 
 
 def _tell(space: VmapSpace, vm: VmStruct) -> None:
@@ -180,9 +189,11 @@ def vmalloc(
     """
     if size == 0:
         return 0
+    _not_in_interrupt(space)
+    delayed_vfree_work(space)
     if size >> PAGE_SHIFT > sum(zone.managed_pages for zone in space.node.zones):
         return _fail(space, gfp, f"size {size}, exceeds total pages")
-    vm = get_vm_area(space, size, VmFlag.ALLOC | vm_flags, caller, align=align)
+    vm = get_vm_area(space, size, VmFlag.ALLOC | vm_flags, caller, gfp=gfp, align=align)
     if vm is None:
         return _fail(space, gfp, f"size {size}, vm_struct allocation failed")
     nr_pages = vm.mapped_size >> PAGE_SHIFT
@@ -256,6 +267,10 @@ def vfree(space: VmapSpace, addr: int) -> None:
 
     Linux: vfree(), mm/vmalloc.c
     """
+    if in_interrupt(space.node.current):
+        vfree_atomic(space, addr)
+        return
+    delayed_vfree_work(space)
     vm = _remove(space, addr, "vfree") if addr else None
     if vm is None:
         return
@@ -265,6 +280,33 @@ def vfree(space: VmapSpace, addr: int) -> None:
     if vm.pages_addr:
         vfree(space, vm.pages_addr)
     drain_vmap_area_work(space)
+
+
+def vfree_atomic(space: VmapSpace, addr: int) -> None:
+    """Note an address in an interrupt, for a worker that gives it back later.
+
+    Raises KernelBug in teaching mode for an address that vmalloc() did not return, or noted before.
+
+    Linux: vfree_atomic(), mm/vmalloc.c
+    """
+    reason = bad_vfree(space, addr) if addr else None
+    if addr in space.deferred:
+        reason = f"double free: vfree of {addr:#x}, which waits for a worker to free it"
+    if reason and space.node.teaching:
+        raise KernelBug(reason)
+    if addr:
+        space.deferred.append(addr)
+
+
+def delayed_vfree_work(space: VmapSpace) -> None:
+    """Give back what interrupts noted.
+
+    Linux: delayed_vfree_work(), mm/vmalloc.c
+    Simplified: there a worker does it soon, here the next call that is not in an interrupt.
+    """
+    waiting, space.deferred = space.deferred, []
+    for addr in waiting:
+        vfree(space, addr)
 
 
 def bad_vfree(space: VmapSpace, addr: int, call: str = "vfree") -> str | None:

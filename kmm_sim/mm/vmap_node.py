@@ -80,8 +80,8 @@ class VmapNode:
 class VmapSpace:
     """The kernel's addresses for vmalloc, and all that is needed to hand them out.
 
-    ``in_interrupt`` says whether an interrupt handler makes the calls.  ``drain_pending`` is
-    set when so much waits that a worker should purge.
+    ``drain_pending`` is set when so much waits that a worker should purge; ``deferred`` are the
+    addresses that interrupts gave to vfree().
 
     Linux: the variables of mm/vmalloc.c
     """
@@ -93,8 +93,8 @@ class VmapSpace:
     tlbs: list[Tlb]
     nr_lazy: int = 0
     nr_vmalloc_pages: int = 0
-    in_interrupt: bool = False
     drain_pending: bool = False
+    deferred: list[int] = field(default_factory=list)
     nr_tlb_flushes: int = 0
 
     @property

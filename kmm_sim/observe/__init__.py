@@ -2,6 +2,7 @@
 """Ways to look at a machine.  Nothing in here changes one."""
 
 from kmm_sim.observe.dump import dump
+from kmm_sim.observe.percpu import PercpuSnapshot, mempool_replay, percpu_replay, percpu_snapshot
 from kmm_sim.observe.procfs import buddyinfo, meminfo, pagetypeinfo, zoneinfo
 from kmm_sim.observe.replay import frames, replay
 from kmm_sim.observe.slabs import CacheView, CpuView, SlabView, slab_frames, slab_replay, slab_snapshot, validate_slab
@@ -26,6 +27,7 @@ __all__ = [
     "CpuView",
     "FreeBlocks",
     "PcpBlocks",
+    "PercpuSnapshot",
     "Reclaimable",
     "SlabView",
     "Snapshot",
@@ -35,9 +37,12 @@ __all__ = [
     "buddyinfo",
     "dump",
     "frames",
-    "meminfo",
-    "pagetypeinfo",
     "kernel_stack_kb",
+    "meminfo",
+    "mempool_replay",
+    "pagetypeinfo",
+    "percpu_replay",
+    "percpu_snapshot",
     "replay",
     "slab_frames",
     "slab_replay",
@@ -50,9 +55,9 @@ __all__ = [
     "validate_stacks",
     "validate_vmalloc",
     "validate_zone",
-    "zoneinfo",
     "vmalloc_meminfo",
     "vmallocinfo",
     "vmap_replay",
     "vmap_snapshot",
+    "zoneinfo",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from kmm_sim.machine import Machine
 from kmm_sim.mm.page import PAGE_SIZE
+from kmm_sim.mm.percpu import PCPU_UNIT_SIZE
 from kmm_sim.mm.pgtable import mapped_pfn
 from kmm_sim.mm.rbtree import RbNode, RbRoot
 from kmm_sim.mm.vmalloc import VmFlag, VmStruct
@@ -32,8 +33,22 @@ def validate_vmalloc(machine: Machine) -> None:
         for va in vn.busy:
             if va.vm is not None:
                 _check_area(machine, va.vm, owners)
+    _check_percpu(machine, owners)
     counted = sum(len(va.vm.pages) for vn in space.nodes for va in vn.busy if va.vm and va.vm.flags & VmFlag.ALLOC)
     assert space.nr_vmalloc_pages == counted, f"{space.nr_vmalloc_pages} pages are counted, areas have {counted}"
+
+
+def _check_percpu(machine: Machine, owners: dict[int, str]) -> None:
+    for chunk in machine.percpu.chunks:
+        end = 0
+        for off, size in chunk.used:
+            assert off >= end, f"offset {off} of the per-CPU chunk at {chunk.base_addr:#x} is in use twice"
+            end = off + size
+        for (cpu, index), page in chunk.pages.items():
+            addr = chunk.base_addr + cpu * PCPU_UNIT_SIZE + index * PAGE_SIZE
+            _claim(machine, owners, page.pfn, f"the per-CPU chunk at {chunk.base_addr:#x}")
+            found = mapped_pfn(machine.vmap_space.tables, addr)
+            assert found == page.pfn, f"per-CPU page {addr:#x} is {page.pfn}, its entry says {found}"
 
 
 def _check_tiles(space: VmapSpace) -> None:
@@ -68,7 +83,7 @@ def _check_area(machine: Machine, vm: VmStruct, owners: dict[int, str]) -> None:
     if not vm.flags & VmFlag.NO_GUARD:
         guard = vm.addr + vm.mapped_size
         assert mapped_pfn(tables, guard) is None, f"the guard page at {guard:#x} of the area at {vm.addr:#x} is mapped"
-    if vm.flags & VmFlag.ALLOC:
+    if vm.flags & VmFlag.ALLOC and vm.pages:
         pages = vm.mapped_size // PAGE_SIZE
         assert len(vm.pages) == pages, f"the area at {vm.addr:#x} has {len(vm.pages)} pages of {pages}"
 

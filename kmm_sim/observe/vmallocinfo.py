@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""/proc/vmallocinfo, and the lines of /proc/meminfo that vmalloc, page tables and stacks fill."""
+"""/proc/vmallocinfo, and the lines of /proc/meminfo that stacks, vmalloc and per-CPU memory fill."""
 
 from __future__ import annotations
 
 from kmm_sim.machine import Machine
 from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.page import PAGE_SIZE
+from kmm_sim.mm.percpu import pcpu_nr_pages
 from kmm_sim.mm.vmalloc import VmFlag, VmStruct
 from kmm_sim.mm.vmap_area import VMALLOC_END, VMALLOC_START
 from kmm_sim.mm.vmap_node import waiting_areas
+from kmm_sim.observe.stacks import kernel_stack_kb
 
 __all__ = ["vmalloc_meminfo", "vmallocinfo"]
 
@@ -56,17 +58,18 @@ def _describe(node: Node, vm: VmStruct) -> str:
 
 
 def vmalloc_meminfo(machine: Machine) -> str:
-    """Return the lines of /proc/meminfo that count page tables and vmalloc's pages.
+    """Return the lines of /proc/meminfo that count stacks, vmalloc's pages and per-CPU memory.
 
-    PageTables counts the tables of processes as well, of which there are none here.
+    The kernel's own page tables are in none of its lines.
 
     Linux: meminfo_proc_show(), fs/proc/meminfo.c
     """
     space = machine.vmap_space
-    used = space.nr_vmalloc_pages * PAGE_SIZE >> 10
-    total = VMALLOC_END - VMALLOC_START >> 10
-    return (
-        f"VmallocTotal:   {total:8d} kB\n"
-        f"VmallocUsed:    {used:8d} kB\n"
-        f"VmallocChunk:   {0:8d} kB\n"
-    )
+    lines = {
+        "KernelStack": kernel_stack_kb(machine),
+        "VmallocTotal": VMALLOC_END - VMALLOC_START >> 10,
+        "VmallocUsed": space.nr_vmalloc_pages * PAGE_SIZE >> 10,
+        "VmallocChunk": 0,
+        "Percpu": pcpu_nr_pages(machine.percpu) * PAGE_SIZE >> 10,
+    }
+    return "".join(f"{name + ':':<16}{kb:8d} kB\n" for name, kb in lines.items())

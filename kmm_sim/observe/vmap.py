@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from kmm_sim.machine import Machine
 from kmm_sim.mm.page import PAGE_SHIFT, PAGE_SIZE
+from kmm_sim.mm.percpu_events import MempoolEvent, PercpuEvent
 from kmm_sim.mm.pgtable import PAGE_PRESENT, walk
 from kmm_sim.mm.stack_events import StackEvent
 from kmm_sim.mm.vmalloc_events import (
@@ -37,6 +38,9 @@ from kmm_sim.mm.vmap_node import VmapSpace
 from kmm_sim.trace import Event
 
 __all__ = ["AreaSnapshot", "VmapSnapshot", "vmap_replay", "vmap_snapshot"]
+
+OTHERS = (MempoolEvent, PercpuEvent, StackEvent)
+"""Events that tell of what was built on addresses; see stack_replay() and percpu_replay()."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def vmap_replay(start: VmapSnapshot, events: Iterable[Event]) -> VmapSnapshot:
     state.pools = {key: list(addrs) for key, addrs in start.pools.items()}
     state.ptes, state.tables = dict(start.ptes), dict(start.tables)
     for event in events:
-        if isinstance(event, VmallocEvent) and not isinstance(event, StackEvent):
+        if isinstance(event, VmallocEvent) and not isinstance(event, OTHERS):
             state.apply(event)
     return state.snapshot()
 

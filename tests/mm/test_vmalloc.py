@@ -224,12 +224,34 @@ def test_a_teacher_notices_use_after_free_that_linux_does_not(machine):
         machine.write(addr, b"2")
 
 
-def test_not_in_an_interrupt(machine):
-    machine.vmap_space.in_interrupt = True
+@pytest.mark.parametrize("context", ["hardirq", "softirq"])
+def test_not_in_an_interrupt_with_a_teacher_or_without(machine, context):
+    machine.node.teaching = context == "hardirq"
     before = snapshot(machine)
-    with pytest.raises(ContextError, match="in an interrupt"):
+    with machine.context(context), pytest.raises(ContextError, match="in an interrupt"):
         machine.vmalloc(PAGE_SIZE)
     assert snapshot(machine) == before
+    assert machine.dmesg[-1] == "kernel BUG at mm/vmalloc.c:3176!"
+
+
+def test_under_a_spinlock_a_debug_build_complains_and_a_teacher_stops_it(machine):
+    with machine.context("spinlock"), pytest.raises(ContextError, match="holds a spinlock"):
+        machine.vmalloc(PAGE_SIZE)
+    machine.node.teaching = False
+    with machine.context("spinlock"):
+        assert machine.vmalloc(PAGE_SIZE)
+    assert machine.dmesg[0] == "BUG: sleeping function called from invalid context at include/linux/sched/mm.h:321"
+
+
+def test_vfree_in_an_interrupt_leaves_it_to_a_worker(machine):
+    addr, other = machine.vmalloc(PAGE_SIZE), machine.vmalloc(PAGE_SIZE)
+    with machine.context("hardirq"):
+        machine.vfree(addr)
+        with pytest.raises(KernelBug, match="waits for a worker"):
+            machine.vfree(addr)
+    assert machine.vmalloc_to_page(addr) is not None
+    machine.vfree(other)
+    assert not vmap_snapshot(machine).areas
 
 
 def test_a_size_is_a_number_of_bytes(machine):
