@@ -42,6 +42,7 @@ __all__ = [
     "wmark_pages",
     "zone_watermark_fast",
     "zone_watermark_ok",
+    "zone_watermark_ok_2_6",
     "zone_watermark_unusable_free",
 ]
 
@@ -95,6 +96,33 @@ def zone_watermark_ok(
     if free_pages <= least + zone.lowmem_reserve[highest_zoneidx]:
         return False
     return not order or _has_free_block(zone, order, alloc_flags)
+
+
+def zone_watermark_ok_2_6(
+    zone: Zone, order: int, mark: int, highest_zoneidx: int, alloc_flags: int
+) -> bool:
+    """Return what Linux 2.6 answered to the same question.
+
+    Then a large request counted the blocks of each smaller order as lost to it, and wanted
+    half of the mark in what was left, a quarter after the next order, and so on.  It could be
+    refused with a fitting block on the list; today one such block is enough.
+
+    Linux: zone_watermark_ok(), mm/page_alloc.c (2.6.34)
+    """
+    least = mark
+    free_pages = zone.vm_stat_free - (1 << order) + 1
+    if alloc_flags & ALLOC_MIN_RESERVE:  # was ALLOC_HIGH
+        least -= least // 2
+    if alloc_flags & ALLOC_NON_BLOCK:  # was ALLOC_HARDER
+        least -= least // 4
+    if free_pages <= least + zone.lowmem_reserve[highest_zoneidx]:
+        return False
+    for smaller in range(order):
+        free_pages -= zone.free_area[smaller].nr_free << smaller
+        least >>= 1
+        if free_pages <= least:
+            return False
+    return True
 
 
 def _has_free_block(zone: Zone, order: int, alloc_flags: int) -> bool:

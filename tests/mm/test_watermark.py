@@ -5,6 +5,7 @@ import pytest
 from kmm_sim import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp, Machine
 from kmm_sim.mm.events import SetBoost, SetWatermarks
 from kmm_sim.mm.mmzone import Wmark
+from kmm_sim.mm.watermark import zone_watermark_ok, zone_watermark_ok_2_6
 from kmm_sim.observe import replay, snapshot, validate
 
 MARK_OF_FIRST_ZONE = 190
@@ -92,3 +93,31 @@ def test_a_knob_that_is_not_there_or_cannot_be_turned_so_far(name, value):
         machine.sysctl(name, value)
     assert snapshot(machine) == before
     assert not machine.trace
+
+
+def scattered(pages_of_order_3):
+    """A zone of a bench with a mark of 100 pages: many single free pages, a few blocks of order 3."""
+    machine = Machine(pages=1024)
+    pages = [machine.alloc_page(GFP_KERNEL) for _ in range(1024)]
+    for page in pages[1::2]:
+        machine.free_page(page)
+    for first in range(0, 8 * pages_of_order_3, 8):
+        for page in pages[first : first + 8 : 2]:
+            machine.free_page(page)
+    return machine.zones[0]
+
+
+@pytest.mark.parametrize(("blocks", "today", "then"), [(0, False, False), (1, True, False), (8, True, True)])
+def test_linux_2_6_wanted_more_than_one_block_for_a_large_request(blocks, today, then):
+    zone = scattered(blocks)
+    assert zone.vm_stat_free > 500
+    assert zone_watermark_ok(zone, 3, 100, 2, 0) == today
+    assert zone_watermark_ok_2_6(zone, 3, 100, 2, 0) == then
+
+
+@pytest.mark.parametrize("mark", [0, 100, 511, 512, 513])
+def test_for_single_pages_both_say_the_same(mark):
+    zone = scattered(0)
+    for flags in (0, 0x20, 0x10, 0x30):
+        old, new = (ok(zone, 0, mark, 2, flags) for ok in (zone_watermark_ok_2_6, zone_watermark_ok))
+        assert old == new or flags == 0x10, "who could not wait was favoured then, with __GFP_HIGH or without"
