@@ -73,8 +73,8 @@ class Lab:
     def settle(self, at=None):
         """Wait until nothing moves, and everything is at its end (or at that event)."""
         self.page.wait_for_function(
-            """at => !document.querySelector(".kmm-ghost") && document.querySelector(".kmm-count").textContent.split(" / ")
-              .every((n, i, all) => n === (at ?? all[1]))""", arg=None if at is None else str(at))
+            """at => !document.querySelector(".kmm-ghost") && document.querySelector(".kmm-count").textContent
+              .split(" / ").every((n, i, all) => n === (at ?? all[1]))""", arg=None if at is None else str(at))
 
     def scrub(self, at):
         slider = self.find(".kmm-scrub input")
@@ -340,6 +340,19 @@ def test_a_call_made_in_the_past_starts_anew_from_there(open_lab):
     lab.page.wait_for_function(f"document.querySelector('.kmm-count').textContent === '0 / {EVENTS}'")
     lab.scrub(EVENTS)
     assert lab.blocks == [[0, "free", "order 4"]]
+
+
+def test_a_call_right_after_a_reset_is_made_at_the_start(open_lab):
+    lab = open_lab()
+    lab.scrub(EVENTS)
+    lab.allocate(0)
+    lab.settle()
+    lab.page.evaluate("""() => ["Reset", "Allocate"].forEach((name) =>
+      [...document.querySelectorAll(".kmm-bench button")].find((each) => each.textContent === name).click())""")
+    lab.page.wait_for_function("document.querySelector('.kmm-log').textContent.split('alloc_pages').length === 2")
+    lab.settle()
+    assert len(lab.bench.run.calls) == 1
+    assert lab.blocks[0] == [0, "used", "order 0"]
 
 
 def test_undo_and_another_call(open_lab):

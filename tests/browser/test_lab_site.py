@@ -150,7 +150,8 @@ def test_a_click_is_soon_on_the_screen(lab):
     lab.get_by_role("button", name="To the end").click()
     times = []
     for _ in range(9):
-        times.append(lab.page.evaluate("""() => new Promise((done) => {
+        times.append(lab.page.evaluate("""() => new Promise((done, fail) => {
+          setTimeout(fail, 20000, new Error("nothing was drawn"));
           const bench = document.querySelector(".kmm-bench"), began = performance.now();
           const watch = new MutationObserver(() => {
             watch.disconnect();

@@ -273,8 +273,7 @@ class BenchView {
 
   act(action) {
     // "at" only for a moment before the last one: where Python runs in the page, a null is not its None.
-    const now = this.answering || this.waiting.size || this.kept || this.player.at === this.player.end;
-    const request = now ? action : { ...action, at: this.player.at };
+    const request = this.isNow() ? action : { ...action, at: this.player.at };
     this.error = undefined;
     if (!this.answering) this.stop();
     const state = this.python();
@@ -285,6 +284,12 @@ class BenchView {
       this.root.dispatchEvent(new CustomEvent("kmm:act", { bubbles: true, detail: { action: request } }));
     }
     this.drawNotice();
+  }
+
+  // Whether an action is meant for the last moment there will be, rather than the one that is shown.
+  isNow() {
+    if (this.waiting.size) return [...this.waiting.values()].at(-1).do !== "reset";
+    return Boolean(this.answering || this.kept) || this.player.at === this.player.end;
   }
 
   // To free a block that is being freed is a slip of the finger, not a double free.
