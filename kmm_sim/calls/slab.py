@@ -13,13 +13,15 @@ from kmm_sim.errors import KernelBug
 from kmm_sim.mm import kmalloc, slab_common
 from kmm_sim.mm.gfp import ZERO
 from kmm_sim.mm.mmzone import Node
+from kmm_sim.mm.slab import SLAB
 from kmm_sim.mm.slab_common import KMALLOC_MAX_SIZE, SLAB_FLAGS_PERMITTED, KmemCache, SlabFlags, Slabs
 from kmm_sim.mm.slab_events import KmemCacheAlloc
+from kmm_sim.mm.slob import SLOB
 from kmm_sim.mm.slub import SLUB
 
 __all__ = ["ALLOCATORS", "SlabCalls"]
 
-ALLOCATORS = {allocator.name: allocator for allocator in (SLUB,)}
+ALLOCATORS = {allocator.name: allocator for allocator in (SLUB, SLAB, SLOB)}
 SIZE_MAX = (1 << 64) - 1
 
 
@@ -50,17 +52,19 @@ class SlabCalls:
         debug: str = "",
         freelist_random: int | None = None,
     ) -> None:
-        """Begin anew with a slab allocator: "slub"; for the rest see Machine.
+        """Begin anew with a slab allocator: "slub", "slab" or "slob"; for the rest see Machine.
 
         Raises ValueError for an unknown allocator or letters that slab_debug does not know.
 
         Linux: kmem_cache_init(), mm/slub.c
         """
+        if debug and allocator != "slub":
+            raise ValueError(f"slab_debug is of SLUB; {allocator} has no such checks here")
         if allocator not in ALLOCATORS:
             raise ValueError(f"unknown slab allocator {allocator!r}: there are {', '.join(ALLOCATORS)}")
         order = RandomOrder(random.Random(freelist_random)) if freelist_random is not None else None
         self._slabs = Slabs(
-            self.node, ALLOCATORS[allocator], self.cpus, merge, slab_debug_flags(debug), order
+            self.node, ALLOCATORS[allocator], self.cpus, merge and allocator == "slub", slab_debug_flags(debug), order
         )
 
     # Memory of any size
@@ -77,7 +81,7 @@ class SlabCalls:
         if gfp not in slabs.kmalloc_table or size < 0:
             gfp = gfp_mask(gfp)
             _size(size)
-        return kmalloc.kmalloc(slabs, size, gfp)
+        return slabs.allocator.kmalloc(slabs, size, gfp)
 
     def kzalloc(self, size: int, gfp: int) -> int:
         """Return ``size`` bytes of zeros.  Linux: kzalloc(), include/linux/slab.h"""
@@ -117,11 +121,12 @@ class SlabCalls:
 
         Linux: kfree(), mm/slub.c
         """
-        kmalloc.kfree(self._slabs or self.slabs, ptr)
+        slabs = self._slabs or self.slabs
+        slabs.allocator.kfree(slabs, ptr)
 
     def ksize(self, ptr: int) -> int:
         """Return how many bytes there are behind an address.  Linux: ksize(), mm/slab_common.c"""
-        return kmalloc.ksize(self.slabs, index(ptr))
+        return self.slabs.allocator.ksize(self.slabs, index(ptr))
 
     # Objects of one size
 
@@ -171,11 +176,7 @@ class SlabCalls:
 
         Linux: kmem_cache_free(), mm/slub.c
         """
-        slabs = self._cache(cache).slabs
-        slab = slab_common.virt_to_slab(slabs, ptr)
-        if slab is None:
-            raise KernelBug(f"kmem_cache_free: {ptr:#x} lies in no slab, so it is no object of {cache.name}")
-        slabs.allocator.slab_free(slab, ptr, cache)
+        self._cache(cache).slabs.allocator.cache_free(cache, ptr)
 
     def kmem_cache_shrink(self, cache: KmemCache) -> None:
         """Give back all slabs without an object in use.  Linux: kmem_cache_shrink(), mm/slab_common.c"""

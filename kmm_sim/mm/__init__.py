@@ -25,6 +25,14 @@
     oom_kill.py    the OOM killer                                 mm/oom_kill.c
     show_mem.py    how memory stands, for the log                 mm/show_mem.c
     page_alloc.py  asking for pages, giving them back             mm/page_alloc.c
+    slab_events.py what a slab allocator tells                    include/trace/events/kmem.h
+    slab_common.py caches: creating, merging, destroying them     mm/slab_common.c
+    kmalloc.py     objects of any size                            mm/slab_common.c, mm/slub.c
+    slub_def.py    how large an object and a slab become          mm/slub.c
+    slub_debug.py  red zones, poison, tracks, reports             mm/slub.c
+    slub.py        a slab for each CPU                            mm/slub.c
+    slab.py        three lists, arrays, colours (2.6.34)          mm/slab.c
+    slob.py        first fit (2.6.34)                             mm/slob.c
     rbtree.py      red-black trees                                lib/rbtree.c
     vmap_area.py   where in the address space there is room       mm/vmalloc.c
     vmap_node.py   addresses in use, waiting, in pools            mm/vmalloc.c

@@ -46,6 +46,7 @@ __all__ = [
     "kmalloc_type",
     "krealloc",
     "ksize",
+    "large_page",
     "slab_ksize",
 ]
 
@@ -196,7 +197,7 @@ def kfree(slabs: Slabs, ptr: int) -> None:
         return
     node = slabs.node
     if ptr > ZERO_SIZE_PTR:
-        page = _large(slabs, ptr)
+        page = large_page(slabs, ptr)
         if node.trace is not None:
             node.trace.emit(Kfree(ptr))
         free_pages(node, page, page.order)
@@ -204,8 +205,11 @@ def kfree(slabs: Slabs, ptr: int) -> None:
         node.trace.emit(Kfree(ptr))
 
 
-def _large(slabs: Slabs, ptr: int) -> Page:
-    """Return the first of the pages that kmalloc() gave for a large request; KernelBug for others."""
+def large_page(slabs: Slabs, ptr: int) -> Page:
+    """Return the first of the pages that kmalloc() gave for a large request; KernelBug for others.
+
+    Linux: virt_to_folio(), include/linux/mm.h
+    """
     node = slabs.node
     if ptr < PAGE_OFFSET:
         raise KernelBug(f"{ptr:#x} is no address of kmalloc(): it lies outside the direct map of memory")
@@ -246,7 +250,7 @@ def ksize(slabs: Slabs, ptr: int) -> int:
         return 0
     slab = slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
     if slab is None:
-        return PAGE_SIZE << _large(slabs, ptr).order
+        return PAGE_SIZE << large_page(slabs, ptr).order
     return slab_ksize(slab.cache)
 
 
@@ -267,15 +271,15 @@ def krealloc(slabs: Slabs, ptr: int, new_size: int, gfp: int) -> int:
     Linux: krealloc_noprof(), mm/slab_common.c
     """
     if not new_size:
-        kfree(slabs, ptr)
+        slabs.allocator.kfree(slabs, ptr)
         return ZERO_SIZE_PTR
-    held = ksize(slabs, ptr)
+    held = slabs.allocator.ksize(slabs, ptr)
     if held >= new_size:
         return ptr
-    new = kmalloc(slabs, new_size, gfp)
+    new = slabs.allocator.kmalloc(slabs, new_size, gfp)
     if new and held:
         memory = slabs.node.memory
         memory.copy(new - PAGE_OFFSET, ptr - PAGE_OFFSET, held)
     if new:
-        kfree(slabs, ptr)
+        slabs.allocator.kfree(slabs, ptr)
     return new

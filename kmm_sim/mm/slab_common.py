@@ -37,6 +37,7 @@ __all__ = [
     "SlabFlags",
     "Slabs",
     "align_up",
+    "cache_free",
     "calculate_alignment",
     "create_cache",
     "find_mergeable",
@@ -129,7 +130,8 @@ class SlabAllocator:
     ``new_cache`` makes a cache of the allocator's own kind, ``cache_create`` finds its sizes.
     ``slab_alloc(cache, gfp, size)`` returns the address of an object, or 0;
     ``slab_free(slab, ptr, cache)`` takes one back, where ``cache`` is what its user says it is
-    of, or None.  ``cache_shutdown`` returns the addresses of objects that are still in use.
+    of, or None; ``cache_free(cache, ptr)`` first finds its slab.
+    ``cache_shutdown`` returns the addresses of objects that are still in use.
 
     Linux: functions that each of mm/slub.c, mm/slab.c and mm/slob.c had
     """
@@ -139,8 +141,12 @@ class SlabAllocator:
     cache_create: Callable[[Any], None]
     slab_alloc: Callable[[Any, int, int], int]
     slab_free: Callable[[Any, int, KmemCache | None], None]
+    cache_free: Callable[[Any, int], None]
     cache_shrink: Callable[[Any], None]
     cache_shutdown: Callable[[Any], list[int]]
+    kmalloc: Callable[[Slabs, int, int], int]
+    kfree: Callable[[Slabs, int], None]
+    ksize: Callable[[Slabs, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,7 @@ class Slabs:
     ``kmalloc_table[gfp]`` are the caches for kmalloc() by size; see kmm_sim/mm/kmalloc.py.
     ``freelist_order`` says in which order a new slab hands out its objects; None is by address.
     ``debug`` are flags that every cache gets, as with the boot parameter slab_debug; ``ticks``
-    is the clock of their tracks.
+    is the clock of their tracks, ``state`` what else an allocator keeps for all its caches.
 
     Linux: slab_caches, mm/slab_common.c
     """
@@ -178,6 +184,7 @@ class Slabs:
     kmalloc_caches: list[dict[int, KmemCache]] = field(default_factory=list)
     kmalloc_table: dict[int, KmallocTable] = field(default_factory=dict)
     ticks: int = 0
+    state: Any = None
 
 
 def align_up(value: int, alignment: int) -> int:
@@ -191,6 +198,14 @@ def align_up(value: int, alignment: int) -> int:
 def virt_to_slab(slabs: Slabs, ptr: int) -> Any | None:
     """Return the slab around an address, or None.  Linux: virt_to_slab(), mm/slab.h"""
     return slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+
+
+def cache_free(s: KmemCache, ptr: int) -> None:
+    """Give an object back to its cache.  Linux: kmem_cache_free(), mm/slub.c"""
+    slab = virt_to_slab(s.slabs, ptr)
+    if slab is None:
+        raise KernelBug(f"kmem_cache_free: {ptr:#x} lies in no slab, so it is no object of {s.name}")
+    s.slabs.allocator.slab_free(slab, ptr, s)
 
 
 def calculate_alignment(flags: int, align: int, size: int) -> int:

@@ -228,3 +228,85 @@ def _allocated(event: Kmalloc | KmemCacheAlloc) -> str:
         f"{event.tracepoint}: ptr={event.ptr:#x} bytes_req={event.bytes_req} "
         f"bytes_alloc={event.bytes_alloc} gfp_flags={gfp_names(event.gfp) or 'none'}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SlabList(SlabEvent):
+    """A slab went to the head or the tail of another list: "full", "partial" or "free"."""
+
+    tracepoint = "sim_slab_list"
+    cache: str
+    pfn: int
+    to: str
+    tail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayFill(SlabEvent):
+    """A free object went from its slab into a CPU's array."""
+
+    tracepoint = "sim_array_fill"
+    cache: str
+    cpu: int
+    pfn: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayFlush(SlabEvent):
+    """A free object went from an array (of a CPU, or -1: the shared one) back to its slab."""
+
+    tracepoint = "sim_array_flush"
+    cache: str
+    cpu: int
+    pfn: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayTransfer(SlabEvent):
+    """So many free objects went from a CPU's array to the shared one, or the other way."""
+
+    tracepoint = "sim_array_transfer"
+    cache: str
+    cpu: int
+    count: int
+    to_shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlobAlloc(SlabEvent):
+    """A block of so many bytes was cut from a page of one of SLOB's lists."""
+
+    tracepoint = "sim_slob_alloc"
+    pfn: int
+    offset: int
+    size: int
+    list: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlobFree(SlabEvent):
+    """A block of so many bytes of a page of SLOB's is free again."""
+
+    tracepoint = "sim_slob_free"
+    pfn: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlobPageNew(SlabEvent):
+    """A page of the page allocator became one of SLOB's, on one of its lists."""
+
+    tracepoint = "sim_slob_page_new"
+    pfn: int
+    list: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlobPageGone(SlabEvent):
+    """A page of SLOB's is all free and goes back to the page allocator."""
+
+    tracepoint = "sim_slob_page_gone"
+    pfn: int

@@ -19,10 +19,10 @@ from typing import Any
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm import slub_debug
 from kmm_sim.mm.gfp import NOWARN, ZERO, Gfp, gfp_names
-from kmm_sim.mm.kmalloc import kmalloc_fix_flags
+from kmm_sim.mm.kmalloc import kfree, kmalloc, kmalloc_fix_flags, ksize
 from kmm_sim.mm.page import PAGE_OFFSET, pfn_to_virt
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
-from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, SlabFlags
+from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, SlabFlags, cache_free
 from kmm_sim.mm.slab_events import (
     CacheCreate,
     CpuPartialAdd,
@@ -580,5 +580,6 @@ def cache_shutdown(s: SlubCache) -> list[int]:
 
 
 SLUB = SlabAllocator(
-    "slub", new_cache, cache_create, slab_alloc, slab_free, cache_shrink, cache_shutdown
-)
+    "slub", new_cache, cache_create, slab_alloc, slab_free, cache_free, cache_shrink, cache_shutdown,
+    kmalloc, kfree, ksize,
+)  # fmt: skip

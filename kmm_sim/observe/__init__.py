@@ -5,7 +5,7 @@ from kmm_sim.observe.dump import dump
 from kmm_sim.observe.percpu import PercpuSnapshot, mempool_replay, percpu_replay, percpu_snapshot
 from kmm_sim.observe.procfs import buddyinfo, meminfo, pagetypeinfo, zoneinfo
 from kmm_sim.observe.replay import frames, replay
-from kmm_sim.observe.slabs import CacheView, CpuView, SlabView, slab_frames, slab_replay, slab_snapshot, validate_slab
+from kmm_sim.observe.slabs import CacheView, CpuView, SlabView, slab_frames, slab_replay, slab_snapshot
 from kmm_sim.observe.snapshot import (
     Allocation,
     FreeBlocks,
@@ -17,6 +17,7 @@ from kmm_sim.observe.snapshot import (
 )
 from kmm_sim.observe.stacks import StackSnapshot, kernel_stack_kb, stack_replay, stack_snapshot, validate_stacks
 from kmm_sim.observe.validate import validate, validate_zone
+from kmm_sim.observe.validate_slab import validate_slab
 from kmm_sim.observe.validate_vmalloc import validate_vmalloc
 from kmm_sim.observe.vmallocinfo import vmalloc_meminfo, vmallocinfo
 from kmm_sim.observe.vmap import VmapSnapshot, vmap_replay, vmap_snapshot

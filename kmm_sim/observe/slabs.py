@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Caches and their slabs: what they look like, rebuilt from events, and whether they hold together.
+"""The caches and slabs of SLUB: what they look like, and the same rebuilt from events.
 
     before = slab_snapshot(machine)
     ...
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from kmm_sim.machine import Machine
-from kmm_sim.mm.slab_common import Slabs
 from kmm_sim.mm.slab_events import (
     CacheCreate,
     CacheDestroy,
@@ -33,10 +32,10 @@ from kmm_sim.mm.slab_events import (
     SlabEvent,
     SlabNew,
 )
-from kmm_sim.mm.slub_def import Slab, SlubCache
+from kmm_sim.mm.slub_def import SlubCache
 from kmm_sim.trace import Event
 
-__all__ = ["CacheView", "CpuView", "SlabView", "slab_frames", "slab_replay", "slab_snapshot", "validate_slab"]
+__all__ = ["CacheView", "CpuView", "SlabView", "slab_frames", "slab_replay", "slab_snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,40 +199,3 @@ class _State:
                 cache.freelist(cpu, pfn).insert(0, index)
             case _:
                 raise TypeError(f"replay does not know the event {event}")
-
-
-def validate_slab(machine: Machine) -> None:
-    """Raise AssertionError naming the culprit if a slab or an object is in two places, or in none."""
-    layer = machine.slabs
-    caches = [s for s in layer.caches if isinstance(s, SlubCache)]
-    owned = {pfn for s in caches for slab in s.node.slabs.values() for pfn in _pages(slab)}
-    assert owned == set(layer.pages), f"pages {sorted(owned ^ set(layer.pages))} belong to no slab, or to one unknown"
-    for s in caches:
-        _validate_cache(layer, s)
-
-
-def _pages(slab: Slab) -> range:
-    return range(slab.pfn, slab.pfn + (1 << slab.order))
-
-
-def _validate_cache(layer: Slabs, s: SlubCache) -> None:
-    on_cpus = [c.slab for c in s.cpu_slab if c.slab.pfn >= 0]
-    aside = [slab for c in s.cpu_slab for slab in c.partial]
-    listed = [slab.pfn for slab in (*on_cpus, *aside, *s.node.partial.values())]
-    assert len(set(listed)) == len(listed), f"a slab of {s.name} is in two places: {sorted(listed)}"
-    assert sum(slab.objects for slab in s.node.slabs.values()) == s.node.total_objects, f"{s.name} miscounts objects"
-    for pfn, slab in s.node.slabs.items():
-        c = next((c for c in s.cpu_slab if c.slab is slab), None)
-        free = slab.freelist + (c.freelist if c is not None else [])
-        where = f"slab {pfn} of {s.name}"
-        assert len(set(free)) == len(free), f"an object of {where} is on a freelist twice"
-        held = {index for index, live in enumerate(slab.live) if live}
-        assert held ^ set(free) == set(range(slab.objects)), f"an object of {where} is both free and in use, or neither"
-        counted = slab.objects - len(slab.freelist)
-        assert slab.inuse == counted, f"{where} counts {slab.inuse} objects in use, there are {counted}"
-        assert slab.frozen == (c is not None), f"{where} is frozen, and no CPU has it, or the other way round"
-        assert slab.node_partial == (pfn in s.node.partial), f"{where} is marked wrongly as partial"
-        full = not slab.freelist and c is None
-        assert full != (pfn in listed), f"{where} is {'full, but on' if full else 'not full, but on no'} list"
-        page = layer.node.page(pfn)
-        assert (page.refcount, page.order) == (1, slab.order), f"{where} does not hold its pages"

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Invariants of the slab allocators, as sentences that name the culprit."""
+
+from __future__ import annotations
+
+from kmm_sim.machine import Machine
+from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE
+from kmm_sim.mm.slab import SlabCache
+from kmm_sim.mm.slab_common import KmemCache, Slabs
+from kmm_sim.mm.slob import slob_state
+from kmm_sim.mm.slub_def import Slab, SlubCache
+
+__all__ = ["validate_slab"]
+
+
+def validate_slab(machine: Machine) -> None:
+    """Raise AssertionError naming the culprit if a slab or an object is in two places, or in none."""
+    layer = machine.slabs
+    if layer.allocator.name == "slob":
+        _validate_slob(layer)
+        return
+    if layer.allocator.name == "slab":
+        for each in layer.caches:
+            _validate_slab_cache(layer, each)
+        return
+    caches = [s for s in layer.caches if isinstance(s, SlubCache)]
+    owned = {pfn for s in caches for slab in s.node.slabs.values() for pfn in _pages(slab)}
+    assert owned == set(layer.pages), f"pages {sorted(owned ^ set(layer.pages))} belong to no slab, or to one unknown"
+    for s in caches:
+        _validate_cache(layer, s)
+
+
+def _pages(slab: Slab) -> range:
+    return range(slab.pfn, slab.pfn + (1 << slab.order))
+
+
+def _validate_cache(layer: Slabs, s: SlubCache) -> None:
+    on_cpus = [c.slab for c in s.cpu_slab if c.slab.pfn >= 0]
+    aside = [slab for c in s.cpu_slab for slab in c.partial]
+    listed = [slab.pfn for slab in (*on_cpus, *aside, *s.node.partial.values())]
+    assert len(set(listed)) == len(listed), f"a slab of {s.name} is in two places: {sorted(listed)}"
+    assert sum(slab.objects for slab in s.node.slabs.values()) == s.node.total_objects, f"{s.name} miscounts objects"
+    for pfn, slab in s.node.slabs.items():
+        c = next((c for c in s.cpu_slab if c.slab is slab), None)
+        free = slab.freelist + (c.freelist if c is not None else [])
+        where = f"slab {pfn} of {s.name}"
+        assert len(set(free)) == len(free), f"an object of {where} is on a freelist twice"
+        held = {index for index, live in enumerate(slab.live) if live}
+        assert held ^ set(free) == set(range(slab.objects)), f"an object of {where} is both free and in use, or neither"
+        counted = slab.objects - len(slab.freelist)
+        assert slab.inuse == counted, f"{where} counts {slab.inuse} objects in use, there are {counted}"
+        assert slab.frozen == (c is not None), f"{where} is frozen, and no CPU has it, or the other way round"
+        assert slab.node_partial == (pfn in s.node.partial), f"{where} is marked wrongly as partial"
+        full = not slab.freelist and c is None
+        assert full != (pfn in listed), f"{where} is {'full, but on' if full else 'not full, but on no'} list"
+        page = layer.node.page(pfn)
+        assert (page.refcount, page.order) == (1, slab.order), f"{where} does not hold its pages"
+
+
+def _validate_slab_cache(layer: Slabs, s: KmemCache) -> None:
+    assert isinstance(s, SlabCache), f"{s.name} is no cache of SLAB's"
+    arrays = [*s.array, *([s.shared] if s.shared is not None else [])]
+    cached = [ptr for ac in arrays for ptr in ac.entry]
+    assert len(set(cached)) == len(cached), f"an object of {s.name} is in an array twice"
+    assert all(len(ac.entry) <= ac.limit for ac in arrays), f"an array of {s.name} is too full"
+    slabs = [slab for slabs in s.lists.values() for slab in slabs.values()]
+    counted = sum(len(slab.free) for slab in slabs)
+    assert s.free_objects == counted, f"{s.name} counts {s.free_objects} free objects, there are {counted}"
+    known = set(cached)
+    for slab in slabs:
+        where = f"slab {slab.pfn} of {s.name}"
+        state = "full" if not slab.free else "partial" if slab.inuse else "free"
+        assert slab.on == state, f"{where} is {state}, but on the list {slab.on}"
+        assert layer.pages[slab.pfn] is slab, f"the pages of {where} belong to another slab"
+        in_array = {at for at in range(s.num) if slab.base + at * s.size in known}
+        known -= {slab.base + at * s.size for at in in_array}
+        held = {at for at, live in enumerate(slab.live) if live}
+        everywhere = [*slab.free, *in_array, *held]
+        assert sorted(everywhere) == list(range(s.num)), f"an object of {where} is in two places, or in none"
+        end = slab.base + s.num * s.size
+        start = PAGE_OFFSET + slab.pfn * PAGE_SIZE
+        assert end <= start + (PAGE_SIZE << s.order), f"{where} reaches beyond its pages"
+    assert not known, f"an array of {s.name} has objects of no slab: {known}"
+
+
+def _validate_slob(layer: Slabs) -> None:
+    lists = slob_state(layer).lists
+    for name, pages in lists.items():
+        for page in pages:
+            assert page.on == name, f"page {page.pfn} is on the list {name}, and marked {page.on!r}"
+            assert layer.pages.get(page.pfn) is page, f"page {page.pfn} is on a list, and not SLOB's"
+    for pfn, page in layer.pages.items():
+        assert page.held, f"page {pfn} is all free, and kept"
+        blocks = sorted([*page.held.items(), *map(tuple, page.free)])
+        end = 0
+        for offset, size in blocks:
+            assert offset == end, f"in page {pfn} bytes {end} to {offset} belong to no block, or to two"
+            end = offset + size
+        assert end == PAGE_SIZE, f"the blocks of page {pfn} have {end} bytes"
+        assert bool(page.free) == bool(page.on), f"page {pfn} has room, and is on no list, or the other way round"
+        gaps = zip(page.free, page.free[1:], strict=False)
+        assert all(sum(one) < next_[0] for one, next_ in gaps), f"free blocks beside each other in page {pfn}"
