@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import index
 
 from kmm_sim.calls.arguments import gfp_mask
@@ -11,6 +11,7 @@ from kmm_sim.mm import fault, vmalloc
 from kmm_sim.mm.gfp import GFP_KERNEL
 from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.page import Page
+from kmm_sim.mm.tlb import HUGE_SHIFT, TlbCount
 from kmm_sim.mm.vmap_node import VmapSpace, vmap_space
 
 __all__ = ["VmallocCalls"]
@@ -107,6 +108,22 @@ class VmallocCalls:
         Raises KernelBug, with the report in ``dmesg``, where no page is mapped.
         """
         fault.vwrite(self.vmap_space, index(addr), data)
+
+    def tlb_touch(self, addrs: Iterable[int]) -> TlbCount:
+        """Read a byte at each address, in order, and return what the TLB of this CPU made of it.
+
+        Addresses of the direct map are found in pages of 2 MiB, those of vmalloc() in pages of 4
+        KiB.  Raises KernelBug where nothing is mapped.
+        """
+        space = self.vmap_space
+        before = space.tlbs[space.cpu].count()
+        for addr in addrs:
+            if vmalloc.is_vmalloc_addr(addr):
+                fault.translate(space, addr, write=False)
+            else:
+                fault.check_direct_map(space, addr)
+                space.tlbs[space.cpu].access(addr, HUGE_SHIFT)
+        return space.tlbs[space.cpu].count() - before
 
 
 def _size(size: int) -> int:

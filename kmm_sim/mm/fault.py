@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmm_sim.errors import KernelBug
-from kmm_sim.mm.page import PAGE_SHIFT, PAGE_SIZE
+from kmm_sim.mm.page import PAGE_SHIFT, PAGE_SIZE, virt_to_pfn
 from kmm_sim.mm.pgtable import mapped_pfn, walk
 from kmm_sim.mm.vmalloc import find_vm_area, is_vmalloc_addr, lazy_area
 from kmm_sim.mm.vmap_node import VmapSpace
 
-__all__ = ["dump_pagetable", "page_fault_oops", "show_fault_oops", "translate", "vread", "vwrite"]
+__all__ = ["check_direct_map", "dump_pagetable", "page_fault_oops", "show_fault_oops", "translate", "vread", "vwrite"]
 
 X86_PF_WRITE = 2
 
@@ -47,6 +47,17 @@ def translate(space: VmapSpace, addr: int, write: bool) -> int:
             f"{pfn} through its TLB, so Linux would notice nothing and let this happen"
         )
     return pfn
+
+
+def check_direct_map(space: VmapSpace, addr: int) -> None:
+    """Report an access to an address of the direct map that is outside memory; else do nothing.
+
+    Always raises KernelBug if it is.
+
+    Linux: no counterpart; the processor does it.
+    """
+    if space.node.pfn_to_page(virt_to_pfn(addr)) is None:
+        page_fault_oops(space, addr, write=False)
 
 
 def page_fault_oops(space: VmapSpace, addr: int, write: bool) -> None:

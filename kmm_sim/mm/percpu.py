@@ -70,7 +70,7 @@ def pcpu_create_chunk(percpu: Percpu) -> PcpuChunk | None:
     Linux: pcpu_create_chunk(), mm/percpu-vm.c
     """
     size = PCPU_UNIT_SIZE * percpu.space.nr_cpus
-    vm = get_vm_area(percpu.space, size, VmFlag.ALLOC, "pcpu_get_vm_areas")
+    vm = get_vm_area(percpu.space, size, VmFlag.ALLOC | VmFlag.NO_GUARD, "pcpu_get_vm_areas")
     if vm is None:
         return None
     chunk = PcpuChunk(vm)

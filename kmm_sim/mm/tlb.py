@@ -9,7 +9,7 @@ there are entries finds each entry thrown out just before it is needed again.  T
 
     tlb = Tlb()
     tlb.access(addr, PAGE_SHIFT)     True: it was remembered
-    tlb.misses, tlb.walked           how often it was not, and how many table entries that cost
+    tlb.count().misses               how often it was not; .walked: table entries read for that
 
 Linux: no counterpart; it is the processor.  Linux flushes it in arch/x86/mm/tlb.c
 Simplified: sizes of a Skylake, fully associative, the least recently used entry goes; the first
@@ -19,12 +19,11 @@ level has one part for each page size, the second is shared; entries of upper le
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kmm_sim.mm.page import PAGE_SHIFT
 
-__all__ = ["HUGE_SHIFT", "TLB_L1_HUGE", "TLB_L1_SMALL", "TLB_L2", "Tlb", "TlbCount", "tlb_count", "tlb_reach"]
+__all__ = ["HUGE_SHIFT", "TLB_L1_HUGE", "TLB_L1_SMALL", "TLB_L2", "Tlb", "TlbCount", "tlb_reach"]
 
 HUGE_SHIFT = 21
 """A page of the direct map: 2 MiB."""
@@ -33,6 +32,25 @@ TLB_L1_HUGE = 32
 TLB_L2 = 1536
 LEVELS_READ = {PAGE_SHIFT: 4, HUGE_SHIFT: 3}
 """How many table entries a walk reads, by the page size it ends in."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlbCount:
+    """What accesses cost: found in the first or second level, missed, entries read in walks."""
+
+    hits: int = 0
+    second_hits: int = 0
+    misses: int = 0
+    walked: int = 0
+
+    @property
+    def accesses(self) -> int:
+        """How many there were."""
+        return self.hits + self.second_hits + self.misses
+
+    def __sub__(self, other: TlbCount) -> TlbCount:
+        return TlbCount(self.hits - other.hits, self.second_hits - other.second_hits,
+                        self.misses - other.misses, self.walked - other.walked)
 
 
 class Tlb:
@@ -74,6 +92,10 @@ class Tlb:
             self.remember(addr, addr >> shift, shift)
         return found
 
+    def count(self) -> TlbCount:
+        """Return what all accesses so far have cost."""
+        return TlbCount(self.hits, self.second_hits, self.misses, self.walked)
+
     def flush(self) -> None:
         """Forget everything."""
         for level in (*self.first.values(), self.second):
@@ -104,28 +126,6 @@ class _Level(OrderedDict[tuple[int, int], int]):
         self.move_to_end(key)
         if len(self) > self.entries:
             self.popitem(last=False)
-
-
-@dataclass(frozen=True, slots=True)
-class TlbCount:
-    """What a run of accesses cost: found in the first or second level, missed, entries read in walks."""
-
-    accesses: int
-    hits: int
-    second_hits: int
-    misses: int
-    walked: int
-
-
-def tlb_count(tlb: Tlb, addrs: Iterable[int], shift: int) -> TlbCount:
-    """Touch addresses, in order, and return what it cost.  Linux: no counterpart; ``perf stat -e dTLB-load-misses``."""
-    before = tlb.hits, tlb.second_hits, tlb.misses, tlb.walked
-    accesses = 0
-    for addr in addrs:
-        tlb.access(addr, shift)
-        accesses += 1
-    after = tlb.hits, tlb.second_hits, tlb.misses, tlb.walked
-    return TlbCount(accesses, *(now - then for now, then in zip(after, before, strict=True)))
 
 
 def tlb_reach(shift: int, entries: int = TLB_L2) -> int:

@@ -32,6 +32,7 @@ from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Page
 from kmm_sim.mm.page_alloc import alloc_pages, alloc_pages_bulk, free_pages
 from kmm_sim.mm.pgtable import mapped_pfn, vmap_pages_range, vunmap_range
 from kmm_sim.mm.sched import in_interrupt, might_alloc
+from kmm_sim.mm.show_mem import show_mem
 from kmm_sim.mm.vmalloc_events import SetVmStruct
 from kmm_sim.mm.vmap_area import VMALLOC_END, VMALLOC_START, VmapArea
 from kmm_sim.mm.vmap_node import (
@@ -218,7 +219,11 @@ def vmalloc(
 
 def _fail(space: VmapSpace, gfp: int, message: str) -> int:
     if not gfp & NOWARN:
-        space.node.dmesg.append(f"vmalloc error: {message}, mode:{gfp:#x}({gfp_names(gfp)}), nodemask=(null)")
+        space.node.dmesg.append(
+            f"{space.node.current.comm}: vmalloc error: {message}, mode:{gfp:#x}({gfp_names(gfp)}), "
+            "nodemask=(null),cpuset=/,mems_allowed=0"
+        )
+        space.node.dmesg += show_mem(space.node)
     return 0
 
 
@@ -314,14 +319,17 @@ def bad_vfree(space: VmapSpace, addr: int, call: str = "vfree") -> str | None:
 
     Linux: no counterpart; it warns in remove_vm_area() and vfree(), and frees nothing.
     """
-    dmesg = space.node.dmesg
     if addr % PAGE_SIZE:
-        dmesg.append(f"Trying to vfree() bad address ({addr:016x})")
+        _warn(space, f"Trying to vfree() bad address ({addr:016x})")
     elif (vm := find_vm_area(space, addr)) is not None and vm.addr == addr:
         return _wrong_kind(vm, call)
     if addr % PAGE_SIZE or find_vm_area(space, addr) is None:
-        dmesg.append(f"Trying to {call}() nonexistent vm area ({addr:016x})")
+        _warn(space, f"Trying to {call}() nonexistent vm area ({addr:016x})")
     return _what_is_there(space, addr, call)
+
+
+def _warn(space: VmapSpace, message: str) -> None:
+    space.node.dmesg += ["------------[ cut here ]------------", message]
 
 
 def _wrong_kind(vm: VmStruct, call: str) -> str | None:

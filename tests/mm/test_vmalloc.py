@@ -145,9 +145,9 @@ def test_vmap_maps_the_pages_given_in_the_order_given(machine):
 def test_when_pages_run_out_all_is_given_back_but_the_tables():
     bench = Machine(pages=32)
     assert bench.vmalloc(31 * PAGE_SIZE) == 0
-    assert "vmalloc error: size 126976, failed to map pages" in bench.dmesg[-1]
+    assert any("vmalloc error: size 126976, failed to map pages" in line for line in bench.dmesg)
     assert bench.vmalloc(33 * PAGE_SIZE) == 0
-    assert "exceeds total pages, mode:0xcc0(GFP_KERNEL)" in bench.dmesg[-1]
+    assert any("exceeds total pages, mode:0xcc0(GFP_KERNEL)" in line for line in bench.dmesg)
     validate(bench)
     validate_vmalloc(bench)
 
@@ -195,10 +195,10 @@ def test_without_a_teacher_linux_frees_by_any_page_of_the_area_and_warns_of_the_
     machine = Machine(memory="64 MiB", teaching=False)
     addr = machine.vmalloc(2 * PAGE_SIZE)
     machine.vfree(addr + 10)
-    assert machine.dmesg == [f"Trying to vfree() bad address ({addr + 10:016x})",
-                             f"Trying to vfree() nonexistent vm area ({addr + 10:016x})"]
+    assert machine.dmesg[1::2] == [f"Trying to vfree() bad address ({addr + 10:016x})",
+                                   f"Trying to vfree() nonexistent vm area ({addr + 10:016x})"]
     machine.vfree(addr + PAGE_SIZE)
-    assert len(machine.dmesg) == 2
+    assert len(machine.dmesg) == 4
     assert not vmap_snapshot(machine).areas
     validate_vmalloc(machine)
 
