@@ -235,7 +235,9 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
 
         Linux: __free_pages(), mm/page_alloc.c
         """
-        page_alloc.free_pages(self.node, self._own(page), _order(order))
+        if type(page) is not Page or self.node.mem_map.get(page.pfn) is not page:
+            page = self._own(page)  # says what it is
+        page_alloc.free_pages(self.node, page, _order(order))
 
     def free_page(self, page: Page) -> None:
         """Give back one page.  Linux: __free_page(), include/linux/gfp.h"""
@@ -364,6 +366,8 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
 
 def _order(order: int) -> int:
     """Return ``order`` as a plain int, or say which orders there are."""
+    if type(order) is int and 0 <= order <= MAX_PAGE_ORDER:
+        return order
     order = int(index(order))
     if not 0 <= order <= MAX_PAGE_ORDER:
         raise ValueError(

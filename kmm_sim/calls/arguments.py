@@ -16,7 +16,7 @@ _CHECKED: set[int] = set()  # the masks that were found good: a driver uses the 
 
 def gfp_mask(gfp: int) -> int:
     """Return a mask as a plain int; ValueError for bits that do not exist or contradict."""
-    mask = int(index(gfp))
+    mask = gfp if type(gfp) is int else int(index(gfp))
     if mask not in _CHECKED:
         _check(mask)
         _CHECKED.add(mask)

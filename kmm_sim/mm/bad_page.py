@@ -189,8 +189,6 @@ def bad_free(node: Node, page: Page | None, order: int) -> str | None:
 
     Linux: no counterpart; it learns of most of these mistakes later, or never
     """
-    if page is not None and page.order == order and page.refcount == 1 and page_expected_state(page):
-        return None
     if page is None:
         return "free of NULL: the allocation before it failed and nobody looked at the answer"
     if page.order < 0:

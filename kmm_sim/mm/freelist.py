@@ -25,7 +25,7 @@ from kmm_sim.mm.internal import (
     ALLOC_WMARK_MASK,
     ALLOC_WMARK_MIN,
 )
-from kmm_sim.mm.mmzone import Migrate, Node, Wmark, Zone, ZoneFlag, ZoneType
+from kmm_sim.mm.mmzone import NR_PAGE_ORDERS, Migrate, Node, Wmark, Zone, ZoneFlag, ZoneType
 from kmm_sim.mm.pcp import pcp_allowed_order, rmqueue_pcplist
 from kmm_sim.mm.vmscan import wakeup_kswapd
 from kmm_sim.mm.vmstat import clear_zone_flag, set_zone_flag
@@ -34,6 +34,7 @@ from kmm_sim.mm.watermark import zone_watermark_fast
 # Looked up once: a member of an enumeration costs more than the test it is for.
 WMARK_HIGH = int(Wmark.HIGH)
 NORMAL = ZoneType.NORMAL
+PCP_ALLOWED = tuple(pcp_allowed_order(order) for order in range(NR_PAGE_ORDERS))
 
 __all__ = [
     "alloc_flags_nofragment",
@@ -68,7 +69,7 @@ def rmqueue(zone: Zone, order: int, alloc_flags: int, migratetype: int) -> int |
     Linux: rmqueue(), mm/page_alloc.c
     """
     pfn = None
-    if zone.pcp is not None and pcp_allowed_order(order):
+    if zone.pcp is not None and PCP_ALLOWED[order]:
         pfn = rmqueue_pcplist(zone, zone.pcp, order, migratetype, alloc_flags)
     if pfn is None:
         pfn = rmqueue_buddy(zone, order, alloc_flags, migratetype)

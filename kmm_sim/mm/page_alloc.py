@@ -10,7 +10,7 @@ Linux: mm/page_alloc.c
 from __future__ import annotations
 
 from kmm_sim.errors import KernelBug
-from kmm_sim.mm.bad_page import bad_free, free_pages_prepare
+from kmm_sim.mm.bad_page import bad_free, free_pages_prepare, page_expected_state
 from kmm_sim.mm.buddy import free_one_page
 from kmm_sim.mm.events import HeadRemains, MmPageAlloc, MmPageFree, PageRefMod, SplitPage
 from kmm_sim.mm.freelist import alloc_flags_nofragment, get_page_from_freelist
@@ -51,10 +51,11 @@ def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
         if node.teaching or node.debug_atomic_sleep:
             might_alloc(current, gfp, node.teaching, node.dmesg)
         gfp = current_gfp_context(current, gfp)
-    highest_zoneidx = gfp_zone(gfp)
     if gfp & THISNODE and len(node.nids) > 1:
         return _on_this_node(node, gfp, order)
-    migratetype = gfp_migratetype(gfp) if node.group_by_mobility else 0
+    highest_zoneidx, migratetype = gfp_zone(gfp), gfp_migratetype(gfp)
+    if not node.group_by_mobility:
+        migratetype = 0
     alloc_flags = ALLOC_WMARK_LOW | alloc_flags_nofragment(node, gfp, highest_zoneidx)
     pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
     if pfn is None:
@@ -128,7 +129,8 @@ def free_pages(node: Node, page: Page, order: int) -> None:
 
     Linux: __free_pages(), mm/page_alloc.c
     """
-    if node.teaching and (reason := bad_free(node, page, order)):
+    plain = page.order == order and page.refcount == 1 and page_expected_state(page)
+    if not plain and node.teaching and (reason := bad_free(node, page, order)):
         raise KernelBug(reason)
     head = page.flags & PG_HEAD
     page.refcount -= 1

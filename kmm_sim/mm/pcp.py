@@ -61,6 +61,7 @@ __all__ = [
 ]
 
 CONFIG_PCP_BATCH_SCALE_MAX = 5
+MOVABLE = int(Migrate.MOVABLE)
 MIN_PERCPU_PAGELIST_HIGH_FRACTION = 8
 
 
@@ -80,7 +81,7 @@ def order_to_pindex(migratetype: int, order: int) -> int:
     Linux: order_to_pindex(), mm/page_alloc.c
     """
     if order > PAGE_ALLOC_COSTLY_ORDER:
-        return NR_LOWORDER_PCP_LISTS + (migratetype == Migrate.MOVABLE)
+        return NR_LOWORDER_PCP_LISTS + (migratetype == MOVABLE)
     return MIGRATE_PCPTYPES * order + migratetype
 
 

@@ -27,7 +27,7 @@ def mod_zone_page_state(zone: Zone, delta: int) -> None:
     Linux: __mod_zone_page_state(), mm/vmstat.c
     """
     diff = zone.vm_stat_diff[zone.cpu] + delta
-    if diff > zone.stat_threshold or -diff > zone.stat_threshold:
+    if not -zone.stat_threshold <= diff <= zone.stat_threshold:
         zone.vm_stat_free += diff
         diff = 0
     zone.vm_stat_diff[zone.cpu] = diff
