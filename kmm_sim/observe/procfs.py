@@ -21,31 +21,34 @@ from kmm_sim.mm.mmzone import (
 )
 from kmm_sim.mm.page import PAGE_SHIFT
 from kmm_sim.observe.snapshot import Snapshot, snapshot
+from kmm_sim.observe.vmallocinfo import vmalloc_meminfo
 
 __all__ = ["buddyinfo", "meminfo", "pagetypeinfo", "zoneinfo"]
 
 TYPE_NAMES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate")
 NODE_STATS = """\
-nr_inactive_anon nr_active_anon nr_inactive_file nr_active_file nr_unevictable
-nr_slab_reclaimable nr_slab_unreclaimable nr_isolated_anon nr_isolated_file workingset_nodes
-workingset_refault_anon workingset_refault_file workingset_activate_anon
-workingset_activate_file workingset_restore_anon workingset_restore_file
-workingset_nodereclaim nr_anon_pages nr_mapped nr_file_pages nr_dirty nr_writeback
-nr_writeback_temp nr_shmem nr_shmem_hugepages nr_shmem_pmdmapped nr_file_hugepages
+nr_inactive_anon nr_active_anon nr_inactive_file nr_active_file nr_unevictable nr_slab_reclaimable
+nr_slab_unreclaimable nr_isolated_anon nr_isolated_file workingset_nodes workingset_refault_anon
+workingset_refault_file workingset_activate_anon workingset_activate_file workingset_restore_anon
+workingset_restore_file workingset_nodereclaim nr_anon_pages nr_mapped nr_file_pages nr_dirty
+nr_writeback nr_writeback_temp nr_shmem nr_shmem_hugepages nr_shmem_pmdmapped nr_file_hugepages
 nr_file_pmdmapped nr_anon_transparent_hugepages nr_vmscan_write nr_vmscan_immediate_reclaim
 nr_dirtied nr_written nr_throttled_written nr_kernel_misc_reclaimable nr_foll_pin_acquired
-nr_foll_pin_released nr_kernel_stack nr_page_table_pages nr_sec_page_table_pages
-nr_iommu_pages nr_swapcached pgpromote_success pgpromote_candidate pgdemote_kswapd
-pgdemote_direct pgdemote_khugepaged""".split()
+nr_foll_pin_released nr_kernel_stack nr_page_table_pages nr_sec_page_table_pages nr_iommu_pages
+nr_swapcached pgpromote_success pgpromote_candidate pgdemote_kswapd pgdemote_direct
+pgdemote_khugepaged"""
 ZONE_STATS = """\
-nr_free_pages nr_zone_inactive_anon nr_zone_active_anon nr_zone_inactive_file
-nr_zone_active_file nr_zone_unevictable nr_zone_write_pending nr_mlock nr_bounce nr_zspages
-nr_free_cma nr_unaccepted numa_hit numa_miss numa_foreign numa_interleave numa_local
-numa_other""".split()
+nr_free_pages nr_zone_inactive_anon nr_zone_active_anon nr_zone_inactive_file nr_zone_active_file
+nr_zone_unevictable nr_zone_write_pending nr_mlock nr_bounce nr_zspages nr_free_cma nr_unaccepted
+numa_hit numa_miss numa_foreign numa_interleave numa_local numa_other"""
 MEMINFO = """\
 MemTotal MemFree MemAvailable Buffers Cached SwapCached Active Inactive Active(anon)
-Inactive(anon) Active(file) Inactive(file) Unevictable Mlocked SwapTotal SwapFree Dirty
-Writeback AnonPages Mapped Shmem KReclaimable Slab SReclaimable SUnreclaim""".split()
+Inactive(anon) Active(file) Inactive(file) Unevictable Mlocked SwapTotal SwapFree Dirty Writeback
+AnonPages Mapped Shmem KReclaimable Slab SReclaimable SUnreclaim KernelStack PageTables
+SecPageTables NFS_Unstable Bounce WritebackTmp CommitLimit Committed_AS VmallocTotal VmallocUsed
+VmallocChunk Percpu HardwareCorrupted AnonHugePages ShmemHugePages ShmemPmdMapped FileHugePages
+FilePmdMapped Unaccepted HugePages_Total HugePages_Free HugePages_Rsvd HugePages_Surp Hugepagesize
+Hugetlb DirectMap4k DirectMap2M"""
 
 
 def buddyinfo(source: Machine | Snapshot) -> str:
@@ -129,7 +132,7 @@ def _node_stats(node: Node) -> dict[str, int]:
         "nr_file_pages": files,
         "nr_dirty": sum(entry.dirty and not entry.anon for entry in node.lru.values()),
     }
-    return {name: known.get(name, 0) for name in NODE_STATS}
+    return {name: known.get(name, 0) for name in NODE_STATS.split()}
 
 
 def _marks(free: int, boost: int, marks: list[int], sizes: tuple[int, int, int], reserve: list[int]) -> list[str]:
@@ -159,7 +162,7 @@ def _zone(node: Node, zone: Zone) -> list[str]:
     marks = [mark + zone.watermark_boost for mark in zone.watermark]
     sizes = (zone.spanned_pages, zone.present_pages or zone.managed_pages, zone.managed_pages)
     lines = _marks(zone.vm_stat_free, zone.watermark_boost, marks, sizes, zone.lowmem_reserve)
-    lines += [f"      {name:<12} {known.get(name, 0)}" for name in ZONE_STATS]
+    lines += [f"      {name:<12} {known.get(name, 0)}" for name in ZONE_STATS.split()]
     lines.append("  pagesets")
     for cpu, pcp in enumerate(zone.per_cpu_pageset):
         lines += [
@@ -173,7 +176,7 @@ def _zone(node: Node, zone: Zone) -> list[str]:
 
 
 def meminfo(machine: Machine) -> str:
-    """Return the first part of /proc/meminfo, as far as the model goes: to the slabs.
+    """Return /proc/meminfo.
 
     Linux: meminfo_proc_show(), fs/proc/meminfo.c
     """
@@ -194,9 +197,23 @@ def meminfo(machine: Machine) -> str:
         "Dirty": sum(entry.dirty and not entry.anon for entry in node.lru.values()),
         "AnonPages": anon,
     }
-    return "".join(
-        f"{name + ':':<16}{known.get(name, 0) << (PAGE_SHIFT - 10):8d} kB\n" for name in MEMINFO
-    )
+    kib = {name: pages << (PAGE_SHIFT - 10) for name, pages in known.items()}
+    kib |= {"Hugepagesize": 2048, "CommitLimit": (kib["MemTotal"] // 2) + kib["SwapTotal"]}
+    kib |= _elsewhere(machine)
+    return "".join(_meminfo_line(name, kib.get(name, 0)) for name in MEMINFO.split())
+
+
+def _meminfo_line(name: str, value: int) -> str:
+    """Return one line; numbers of huge pages are no amounts, and have no unit."""
+    label = f"{name + ':':<16}"
+    unit = "" if name.startswith("HugePages_") else " kB"
+    return f"{label}{value:{24 - len(label)}d}{unit}\n"
+
+
+def _elsewhere(machine: Machine) -> dict[str, int]:
+    """Return what vmalloc, the stacks and the per-CPU variables take, in KiB."""
+    lines = (line.split() for line in vmalloc_meminfo(machine).splitlines())
+    return {words[0].rstrip(":"): int(words[1]) for words in lines}
 
 
 def si_mem_available(node: Node, free: int, pagecache: int) -> int:
