@@ -118,7 +118,8 @@ def main() -> None:
     print(f"{'pages':>8} {'toy':>8} {'machine':>8} {'ratio':>6} {'with events':>12}")
     for bits in (12, 18, 22):
         steps = requests(count, 1 << bits)
-        toy, quiet, loud = of_toy(steps, 1 << bits), of_machine(steps, 1 << bits, False), of_machine(steps, 1 << bits, True)
+        toy = of_toy(steps, 1 << bits)
+        quiet, loud = (of_machine(steps, 1 << bits, trace) for trace in (False, True))
         print(f"{'2**' + str(bits):>8} {toy / 1e3:8.0f} {quiet / 1e3:8.0f} {quiet / toy:6.2f} {loud / 1e3:12.0f}")
     size, seconds = creation()
     print(f"a machine of 1 TiB: {size:,} bytes, {seconds * 1e6:.0f} microseconds")

@@ -41,11 +41,13 @@ def _parser() -> argparse.ArgumentParser:
         help="replay recordings of a real kernel and say how much is the same",
         description=(
             "Replay recordings of a real kernel against the simulator. Prints a line for each "
-            "recording (requests, same page frame number, first difference) and a total."
+            "recording (requests, same page frame number, first difference) and a total. "
+            "Sections recorded with interrupts on are shown, but do not count: reclaim could "
+            "run beside them."
         ),
         epilog="exit status: 0 all the same; 1 some difference; 2 a file that cannot be read.",
     )
-    replay.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".jsonl or .jsonl.gz")
+    replay.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".jsonl, .json, or either with .gz")
     replay.set_defaults(run=_replay)
     return parser
 

@@ -8,6 +8,7 @@ records what happens.
     machine = Machine(pages=64)             a bench: one zone, one list an order
     machine = Machine(memory="8 GiB")       a PC: DMA, DMA32, Normal, with watermarks
     machine = Machine.from_dump(dump)       the state of a real kernel, as recorded
+    machine = Machine.preset("laptop 8 GiB")
 """
 
 from __future__ import annotations

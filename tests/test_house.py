@@ -47,8 +47,8 @@ FLOORS = (
     {"exercises", "exercises.*"},
     {"__main__"},
 )
-STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "presets", "calls", "calls.*", "machine", "", "observe",
-                         "observe.*", "workload", "recording", "recording.*", "__main__")
+STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "presets", "calls", "calls.*", "machine", "",
+                         "observe", "observe.*", "workload", "recording", "recording.*", "__main__")
 
 
 def module_name(path: Path) -> str:

@@ -110,14 +110,15 @@ def warn_alloc(node: Node, gfp: int, order: int) -> None:
     """Write to the kernel's log that a request failed, unless the caller asked for silence.
 
     Linux: warn_alloc(), mm/page_alloc.c
-    Simplified: no rate limit, no call trace.
+    Simplified: no rate limit, no call trace; on a bench, the first line only.
     """
     if not gfp & NOWARN:
         node.dmesg.append(
             f"{node.current.comm}: page allocation failure: order:{order}, "
             f"mode:{gfp:#x}({gfp_names(gfp)}), nodemask=(null),cpuset=/,mems_allowed=0"
         )
-        node.dmesg += show_mem(node)
+        if node.reclaim:
+            node.dmesg += show_mem(node)
 
 
 def free_pages(node: Node, page: Page, order: int) -> None:
