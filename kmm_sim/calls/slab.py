@@ -137,12 +137,13 @@ class SlabCalls:
         align: int = 0,
         flags: int = 0,
         ctor: Callable[[int], None] | None = None,
+        usersize: int = 0,
     ) -> KmemCache:
         """Return a cache of objects of ``size`` bytes.
 
         ``align`` is in bytes, a power of two or 0; ``flags`` are of SlabFlags; ``ctor`` is called
-        with the address of each object of a new slab.  If a cache of another name would do, it
-        is returned: see SlabFlags.NO_MERGE.
+        with the address of each object of a new slab; ``usersize`` bytes of it may be copied to
+        user space.  If a cache of another name would do, it is returned: see SlabFlags.NO_MERGE.
 
         Linux: kmem_cache_create(), mm/slab_common.c
         """
@@ -152,7 +153,7 @@ class SlabCalls:
             raise ValueError(f"an alignment is 0 or a power of two up to 4096, not {align}")
         if index(flags) & ~SLAB_FLAGS_PERMITTED:
             raise ValueError(f"{SlabFlags(flags & ~SLAB_FLAGS_PERMITTED)!r} cannot be asked for")
-        return slab_common.kmem_cache_create(self.slabs, name, size, align, index(flags), ctor)
+        return slab_common.kmem_cache_create(self.slabs, name, size, align, index(flags), ctor, usersize)
 
     def kmem_cache_alloc(self, cache: KmemCache, gfp: int) -> int:
         """Return the address of an object, or 0.  Linux: kmem_cache_alloc(), mm/slub.c"""

@@ -116,7 +116,7 @@ def create_kmalloc_caches(slabs: Slabs) -> None:
                 flags = int(type_flags | SlabFlags.KMALLOC)
                 align = max(ARCH_KMALLOC_MINALIGN, size & -size)
                 align = calculate_alignment(flags, align, size)
-                of_kind[index] = create_cache(slabs, kmalloc_name(index, kind), size, align, flags)
+                of_kind[index] = create_cache(slabs, kmalloc_name(index, kind), size, align, flags, usersize=size)
         slabs.kmalloc_caches.append(of_kind)
 
 

@@ -103,7 +103,8 @@ class KmemCache:
 
     ``size`` is what one object takes up in a slab, ``object_size`` what its user may use, and
     ``inuse`` how far into it anything but notes of the allocator may stand.
-    ``refcount`` counts the names under which it was created; -1 is never merged with another.
+    ``refcount`` counts the names under which it was created; -1 is never merged with another,
+    nor is one of which users may see ``usersize`` bytes.
 
     Linux: struct kmem_cache, mm/slab.h
     """
@@ -116,6 +117,7 @@ class KmemCache:
     ctor: Callable[[int], None] | None = None
     size: int = 0
     inuse: int = 0
+    usersize: int = 0
     refcount: int = 1
     aliases: list[str] = field(default_factory=list)
 
@@ -228,7 +230,8 @@ def slab_unmergeable(slabs: Slabs, s: KmemCache) -> bool:
 
     Linux: slab_unmergeable(), mm/slab_common.c
     """
-    return not slabs.merge or bool(s.flags & SLAB_NEVER_MERGE) or s.ctor is not None or s.refcount < 0
+    never = s.flags & SLAB_NEVER_MERGE or s.usersize or s.refcount < 0
+    return not slabs.merge or s.ctor is not None or bool(never)
 
 
 def find_mergeable(slabs: Slabs, size: int, align: int, flags: int) -> KmemCache | None:
@@ -259,19 +262,21 @@ def kmem_cache_create(
     align: int = 0,
     flags: int = 0,
     ctor: Callable[[int], None] | None = None,
+    usersize: int = 0,
 ) -> KmemCache:
     """Return a cache for objects of ``object_size`` bytes; it may be one that exists already.
 
     Linux: __kmem_cache_create_args(), mm/slab_common.c
-    Simplified: no user-copy region.
+    Simplified: how many bytes may be copied to users is noted, not where they are, and not checked.
     """
-    if ctor is None and (twin := find_mergeable(slabs, object_size, align, flags)) is not None:
+    if ctor is None and not usersize and (twin := find_mergeable(slabs, object_size, align, flags)) is not None:
         twin.refcount += 1
         twin.aliases.append(name)
         twin.object_size = max(twin.object_size, object_size)
         twin.inuse = max(twin.inuse, align_up(object_size, WORD))
         return twin
-    return create_cache(slabs, name, object_size, calculate_alignment(flags, align, object_size), flags, ctor)
+    align = calculate_alignment(flags, align, object_size)
+    return create_cache(slabs, name, object_size, align, flags, ctor, usersize)
 
 
 def create_cache(
@@ -281,12 +286,13 @@ def create_cache(
     align: int,
     flags: int,
     ctor: Callable[[int], None] | None = None,
+    usersize: int = 0,
 ) -> KmemCache:
     """Make a cache and list it; the alignment is final.  Linux: create_cache(), mm/slab_common.c"""
     if not flags & SlabFlags.NO_USER_FLAGS:
         flags |= slabs.debug
     s: KmemCache = slabs.allocator.new_cache(
-        name=name, object_size=object_size, align=align, flags=flags, slabs=slabs, ctor=ctor
+        name=name, object_size=object_size, align=align, flags=flags, slabs=slabs, ctor=ctor, usersize=usersize
     )
     slabs.allocator.cache_create(s)
     slabs.caches.insert(0, s)

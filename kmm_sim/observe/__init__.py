@@ -5,6 +5,7 @@ from kmm_sim.observe.dump import dump
 from kmm_sim.observe.percpu import PercpuSnapshot, mempool_replay, percpu_replay, percpu_snapshot
 from kmm_sim.observe.procfs import buddyinfo, meminfo, pagetypeinfo, zoneinfo
 from kmm_sim.observe.replay import frames, replay
+from kmm_sim.observe.slabinfo import slabinfo, sysfs_slab
 from kmm_sim.observe.slabs import CacheView, CpuView, SlabView, slab_frames, slab_replay, slab_snapshot
 from kmm_sim.observe.snapshot import (
     Allocation,
@@ -48,9 +49,11 @@ __all__ = [
     "slab_frames",
     "slab_replay",
     "slab_snapshot",
+    "slabinfo",
     "snapshot",
     "stack_replay",
     "stack_snapshot",
+    "sysfs_slab",
     "validate",
     "validate_slab",
     "validate_stacks",
