@@ -409,6 +409,24 @@ def test_new_frames_travel_alone_and_the_state_stays_whole(open_lab):
     assert json.loads(json.dumps(lab.bench.get_state()["frames"])) == json.loads(json.dumps(lab.bench.frames))
 
 
+def test_none_may_come_as_undefined(open_lab):
+    """As it does from Python in the page."""
+    lab = open_lab(buddy_lab(pages=16))
+    lab.bench.run.make(lab.bench.run.lab.read({"do": "alloc", "gfp": "GFP_KERNEL", "order": 0}))
+    lab.bench.run.make(lab.bench.run.lab.read({"do": "free", "page": "m:0", "order": 0}))
+    message = json.loads(json.dumps(lab.bench._news()))
+    assert None in message["frames"][-2][1].values()
+    lab.page.evaluate("""message => {
+      const blank = (value) => value === null ? undefined : Array.isArray(value) ? value.map(blank)
+        : typeof value !== "object" ? value
+        : Object.fromEntries(Object.entries(value).map(([name, each]) => [name, blank(each)]));
+      tell("msg:custom", blank(message), []);
+    }""", message)
+    lab.settle(len(message["frames"]))
+    assert lab.blocks == [[0, "free", "order 4"]]
+    assert lab.page.evaluate("state.frames") == message["frames"]
+
+
 def test_what_is_done_in_a_cell_is_shown_on_refresh(open_lab):
     lab = open_lab(buddy_lab(pages=16))
     lab.bench.run.machine.alloc_page(0xCC0)

@@ -103,7 +103,7 @@ def test_on_a_desktop_the_lab_is_on_one_screen_down_to_its_timeline(visit, site)
 def test_the_first_action_starts_python_and_is_done_then(before):
     live, bench = before
     bench.locator(".kmm-call[data-does=alloc] input").fill("1")
-    bench.get_by_role("button", name="Allocate").click()
+    bench.get_by_role("button", name="Allocate", exact=True).click()
     expect(bench.locator(".kmm-notice")).to_have_text(re.compile("Python is starting"))
     live.wait_live()
     used = bench.locator(".kmm-block[data-state=used]")
@@ -112,7 +112,7 @@ def test_the_first_action_starts_python_and_is_done_then(before):
 
 
 def test_a_click_allocates_and_a_click_frees(lab):
-    lab.get_by_role("button", name="Allocate").click()
+    lab.get_by_role("button", name="Allocate", exact=True).click()
     used = lab.locator(".kmm-block[data-state=used]")
     expect(used).to_have_accessible_name(re.compile("pfn 0 to 3, order 2"))
     lab.page.wait_for_function(AT_END)
@@ -137,10 +137,10 @@ def test_the_keyboard_allocates_and_frees(lab):
 def test_what_is_wrong_is_said_and_nothing_is_lost(lab):
     order = lab.locator(".kmm-call[data-does=alloc] input")
     order.fill("11")
-    lab.get_by_role("button", name="Allocate").click()
+    lab.get_by_role("button", name="Allocate", exact=True).click()
     expect(lab.locator(".kmm-notice")).to_have_text(re.compile("order 11 is out of range"))
     order.fill("2")
-    lab.get_by_role("button", name="Allocate").click()
+    lab.get_by_role("button", name="Allocate", exact=True).click()
     expect(lab.locator(".kmm-block[data-state=used]")).to_have_count(1)
     expect(lab.locator(".kmm-notice")).not_to_have_text(re.compile("Not done"))
 

@@ -72,10 +72,12 @@ export class Player {
 }
 
 // Frames from Python: `keep` earlier ones still stand. To do so twice is to do so once, because every
-// view of a widget does it to the same frames.
+// view of a widget does it to the same frames. Where Python runs in the page, its None comes as undefined.
 export function takeOver(frames, message) {
   frames.length = Math.min(frames.length, message.keep);
-  for (const frame of message.frames) frames.push(frame);
+  for (const frame of message.frames) {
+    frames.push(JSON.parse(JSON.stringify(frame, (_, value) => (value === undefined ? null : value))));
+  }
 }
 
 export function make(tag, attributes = {}, ...children) {
