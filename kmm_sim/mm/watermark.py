@@ -107,7 +107,9 @@ def zone_watermark_ok_2_6(
     half of the mark in what was left, a quarter after the next order, and so on.  It could be
     refused with a fitting block on the list; today one such block is enough.
 
-    Linux: zone_watermark_ok(), mm/page_alloc.c (2.6.34)
+    It is that of 2.6.34.
+
+    Linux: zone_watermark_ok(), mm/page_alloc.c
     """
     least = mark
     free_pages = zone.vm_stat_free - (1 << order) + 1
