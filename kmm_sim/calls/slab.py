@@ -64,7 +64,8 @@ class SlabCalls:
             raise ValueError(f"unknown slab allocator {allocator!r}: there are {', '.join(ALLOCATORS)}")
         order = RandomOrder(random.Random(freelist_random)) if freelist_random is not None else None
         self._slabs = Slabs(
-            self.node, ALLOCATORS[allocator], self.cpus, merge and allocator == "slub", slab_debug_flags(debug), order
+            self.node, ALLOCATORS[allocator], self.cpus, merge and allocator == "slub", slab_debug_flags(debug), order,
+            pages=self.node.slab_pages,
         )
 
     # Memory of any size

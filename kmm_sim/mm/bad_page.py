@@ -193,6 +193,8 @@ def bad_free(node: Node, page: Page | None, order: int) -> str | None:
         return "free of NULL: the allocation before it failed and nobody looked at the answer"
     if page.order < 0:
         return _not_held(node, page)
+    if page.pfn in node.slab_pages:
+        return f"slab page: pfn {page.pfn} belongs to a slab allocator, which alone gives it back; free its objects"
     if page.order != order:
         return (
             f"wrong order: pfn {page.pfn} was allocated with order {page.order} "

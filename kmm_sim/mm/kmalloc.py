@@ -28,6 +28,7 @@ from kmm_sim.mm.slab_common import (
     create_cache,
 )
 from kmm_sim.mm.slab_events import Kfree, Kmalloc
+from kmm_sim.mm.vmap_area import VMALLOC_END, VMALLOC_START
 
 __all__ = [
     "KMALLOC_MAX_CACHE_SIZE",
@@ -214,6 +215,8 @@ def large_page(slabs: Slabs, ptr: int) -> Page:
     if ptr < PAGE_OFFSET:
         raise KernelBug(f"{ptr:#x} is no address of kmalloc(): it lies outside the direct map of memory")
     page = node.pfn_to_page((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+    if VMALLOC_START <= ptr < VMALLOC_END:
+        raise KernelBug(f"{ptr:#x} is no address of kmalloc() but of vmalloc(), or of a stack; see vfree()")
     if page is None:
         raise KernelBug(f"{ptr:#x} is no address of kmalloc(): this machine has no memory there")
     head = page if page.order >= 0 and page.refcount else block_around(node, page.pfn)

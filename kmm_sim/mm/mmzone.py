@@ -16,6 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 from kmm_sim.mm.memory import Memory
 from kmm_sim.mm.page import Page
@@ -358,6 +359,7 @@ class Node:
     tasks: list[Task] = field(default_factory=list)
     last_pid: int = 130
     lru: dict[int, LruPage] = field(default_factory=dict)
+    slab_pages: dict[int, Any] = field(default_factory=dict)
     nr_swap_pages: int = 0
     total_swap_pages: int = 0
     kswapd_awake: bool = False

@@ -262,6 +262,7 @@ def cache_grow(s: SlabCache, gfp: int) -> bool:
             return False
     s.colour_next = s.colour_next + 1 if s.colour_next + 1 < s.colour else 0
     base = pfn_to_virt(page.pfn) + offset + (0 if s.off_slab else s.slab_size)
+    page.mapping = base  # it holds a list pointer: no good page to free
     slab = Slab(s, page.pfn, base, offset, descriptor, list(range(s.num))[::-1], bytearray(s.num))
     for pfn in range(page.pfn, page.pfn + (1 << s.order)):
         s.slabs.pages[pfn] = slab
@@ -283,7 +284,9 @@ def slab_destroy(s: SlabCache, slab: Slab) -> None:
         del s.slabs.pages[pfn]
     if node.trace is not None:
         node.trace.emit(SlabDiscard(s.name, slab.pfn, s.order))
-    free_pages(node, node.page(slab.pfn), s.order)
+    page = node.page(slab.pfn)
+    page.mapping = 0
+    free_pages(node, page, s.order)
     if slab.descriptor:
         descriptor = s.slabs.pages[(slab.descriptor - PAGE_OFFSET) // PAGE_SIZE]
         slab_free(descriptor, slab.descriptor, descriptor.cache)

@@ -76,7 +76,7 @@ SLOB_BREAK1, SLOB_BREAK2 = 256, 1024
 class SlobPage:
     """A page of blocks: ``free`` are [offset, bytes] by address, ``held`` the bytes at each offset in use.
 
-    ``owner`` is the cache of a block in use, or None for one of kmalloc()'s.
+    ``owner`` is the cache of a block in use, or None for one of kmalloc()'s; ``room`` counts free bytes.
 
     Linux: struct slob_page, mm/slob.c
     """
@@ -86,11 +86,7 @@ class SlobPage:
     held: dict[int, int] = field(default_factory=dict)
     owner: dict[int, SlobCache | None] = field(default_factory=dict)
     on: str = ""
-
-    @property
-    def units(self) -> int:
-        """The number of free bytes, wherever they are."""
-        return sum(size for _, size in self.free)
+    room: int = PAGE_SIZE
 
 
 @dataclass(slots=True, eq=False)
@@ -138,6 +134,7 @@ def slob_page_alloc(page: SlobPage, size: int, align: int) -> int | None:
             rest = [[aligned + size, avail - delta - size]] if avail > delta + size else []
             head = [[offset, delta]] if delta else []
             page.free[nth : nth + 1] = head + rest
+            page.room -= size
             return aligned
     return None
 
@@ -151,13 +148,14 @@ def slob_alloc(slabs: Slabs, size: int, gfp: int, align: int) -> int:
     size = align_up(size, SLOB_UNIT)
     pages = slob_state(slabs).lists[name]
     for nth, page in enumerate(pages):
-        if page.units >= size and (offset := slob_page_alloc(page, size, align)) is not None:
+        if page.room >= size and (offset := slob_page_alloc(page, size, align)) is not None:
             pages[:] = pages[nth:] + pages[:nth]  # the next search begins here
             break
     else:
         fresh = alloc_pages(node, gfp & ~ZERO, 0)
         if fresh is None:
             return 0
+        fresh.mapping = PAGE_OFFSET  # it holds a list pointer: no good page to free
         page = SlobPage(fresh.pfn, [[0, PAGE_SIZE]], on=name)
         pages.insert(0, page)
         slabs.pages[fresh.pfn] = page
@@ -193,11 +191,14 @@ def slob_free(slabs: Slabs, page: SlobPage, offset: int) -> None:
         del slabs.pages[page.pfn]
         if node.trace is not None:
             node.trace.emit(SlobPageGone(page.pfn))
-        free_pages(node, node.page(page.pfn), 0)
+        whole = node.page(page.pfn)
+        whole.mapping = 0
+        free_pages(node, whole, 0)
         return
     if not page.on:
         page.on = _list_for(size)
         lists[page.on].insert(0, page)
+    page.room += size
     page.free.append([offset, size])
     page.free.sort()
     joined: list[list[int]] = []

@@ -129,6 +129,7 @@ def allocate_slab(s: SlubCache, gfp: int) -> Slab | None:
     if s.slabs.freelist_order is not None:
         freelist = list(s.slabs.freelist_order(s, objects))
     base = pfn_to_virt(page.pfn) + s.red_left_pad
+    page.mapping = base  # a list pointer of struct slab lies there: no good page to free
     slab = Slab(s, page.pfn, order, objects, base, freelist[::-1], bytearray(objects))
     for pfn in range(page.pfn, page.pfn + (1 << order)):
         s.slabs.pages[pfn] = slab
@@ -162,7 +163,9 @@ def discard_slab(s: SlubCache, slab: Slab) -> None:
         del s.slabs.pages[pfn]
     if node.trace is not None:
         node.trace.emit(SlabDiscard(s.name, slab.pfn, slab.order))
-    free_pages(node, node.page(slab.pfn), slab.order)
+    page = node.page(slab.pfn)
+    page.mapping = 0
+    free_pages(node, page, slab.order)
 
 
 # The node's partial list

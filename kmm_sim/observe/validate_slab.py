@@ -97,6 +97,8 @@ def _validate_slob(layer: Slabs) -> None:
             assert offset == end, f"in page {pfn} bytes {end} to {offset} belong to no block, or to two"
             end = offset + size
         assert end == PAGE_SIZE, f"the blocks of page {pfn} have {end} bytes"
+        room = sum(size for _, size in page.free)
+        assert page.room == room, f"page {pfn} counts {page.room} free bytes, there are {room}"
         assert bool(page.free) == bool(page.on), f"page {pfn} has room, and is on no list, or the other way round"
         gaps = zip(page.free, page.free[1:], strict=False)
         assert all(sum(one) < next_[0] for one, next_ in gaps), f"free blocks beside each other in page {pfn}"
