@@ -16,7 +16,7 @@ direct map has no tables here; no huge pages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kmm_sim.mm.gfp import GFP_KERNEL, ZERO
 from kmm_sim.mm.mmzone import Node
@@ -138,18 +138,33 @@ def vmap_pages_range(tables: PageTables, addr: int, pfns: Sequence[int]) -> bool
 
     Linux: vmap_pages_range(), mm/vmalloc.c
     """
-    trace = tables.node.trace
-    table: int | None = None
-    for pfn in pfns:
-        if table is None or addr % PMD_SIZE == 0:
-            table = pte_alloc_kernel(tables, addr)
-            if table is None:
-                return False
-        _write_entry(tables, table, pte_index(addr, PAGE_SHIFT), pfn << PAGE_SHIFT | PAGE_KERNEL)
-        if trace is not None:
-            trace.emit(SetPte(addr, pfn))
-        addr += PAGE_SIZE
+    done = 0
+    for start, end in _parts(addr, addr + (len(pfns) << PAGE_SHIFT)):
+        table = pte_alloc_kernel(tables, start)
+        if table is None:
+            return False
+        part = pfns[done : done + ((end - start) >> PAGE_SHIFT)]
+        done += len(part)
+        _vmap_pte_range(tables, table, start, part)
     return True
+
+
+def _parts(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut a range of addresses where another PTE table begins."""
+    while start < end:
+        stop = min((start // PMD_SIZE + 1) * PMD_SIZE, end)
+        yield start, stop
+        start = stop
+
+
+def _vmap_pte_range(tables: PageTables, table: int, addr: int, pfns: Sequence[int]) -> None:
+    """Write the entries of one PTE table, side by side."""
+    entries = b"".join((pfn << PAGE_SHIFT | PAGE_KERNEL).to_bytes(8, "little") for pfn in pfns)
+    tables.node.memory.write((table << PAGE_SHIFT) + 8 * pte_index(addr, PAGE_SHIFT), entries)
+    if tables.node.trace is not None:
+        for pfn in pfns:
+            tables.node.trace.emit(SetPte(addr, pfn))
+            addr += PAGE_SIZE
 
 
 def vunmap_range(tables: PageTables, start: int, end: int) -> None:
@@ -157,14 +172,22 @@ def vunmap_range(tables: PageTables, start: int, end: int) -> None:
 
     Linux: vunmap_range_noflush(), mm/vmalloc.c
     """
-    trace = tables.node.trace
-    for addr in range(start, end, PAGE_SIZE):
-        path = walk(tables, addr)
-        if path[-1][0] == "PTE" and path[-1][1]:
-            table = (path[-2][1] & PFN_MASK) >> PAGE_SHIFT
-            _write_entry(tables, table, pte_index(addr, PAGE_SHIFT), 0)
-            if trace is not None:
-                trace.emit(ClearPte(addr))
+    for first, stop in _parts(start, end):
+        path = walk(tables, first)
+        if path[-1][0] == "PTE":
+            _vunmap_pte_range(tables, (path[-2][1] & PFN_MASK) >> PAGE_SHIFT, first, stop)
+
+
+def _vunmap_pte_range(tables: PageTables, table: int, start: int, end: int) -> None:
+    """Empty the entries of one PTE table that lie side by side."""
+    at = (table << PAGE_SHIFT) + 8 * pte_index(start, PAGE_SHIFT)
+    size = 8 * ((end - start) >> PAGE_SHIFT)
+    entries = tables.node.memory.read(at, size)
+    tables.node.memory.write(at, bytes(size))
+    if tables.node.trace is not None:
+        for number in range(0, size, 8):
+            if any(entries[number : number + 8]):
+                tables.node.trace.emit(ClearPte(start + number // 8 * PAGE_SIZE))
 
 
 def mapped_pfn(tables: PageTables, addr: int) -> int | None:

@@ -12,7 +12,7 @@ from kmm_sim import GFP_KERNEL, PAGE_SIZE, ContextError, KernelBug, Machine
 from kmm_sim.mm.vmalloc import VmFlag, get_vm_area
 from kmm_sim.mm.vmap_area import VMALLOC_START
 from kmm_sim.mm.vmap_node import lazy_max_pages
-from kmm_sim.observe import buddyinfo, snapshot, validate, validate_vmalloc, vmap_replay, vmap_snapshot
+from kmm_sim.observe import buddyinfo, replay, snapshot, validate, validate_vmalloc, vmap_replay, vmap_snapshot
 
 MIB = 1 << 20
 
@@ -266,7 +266,7 @@ def test_a_size_is_a_number_of_bytes(machine):
 @pytest.mark.parametrize("seed", range(4))
 def test_the_trace_alone_rebuilds_the_addresses(seed, cpus):
     machine, rng, held = Machine(memory="64 MiB", cpus=cpus), random.Random(seed), []
-    start = vmap_snapshot(machine)
+    start, pages = vmap_snapshot(machine), snapshot(machine)
     for _ in range(250):
         machine.cpu = rng.randrange(cpus)
         if held and rng.random() < 0.5:
@@ -277,6 +277,7 @@ def test_the_trace_alone_rebuilds_the_addresses(seed, cpus):
             addr = machine.vmalloc(rng.randrange(1, 30 * PAGE_SIZE), caller="test")
             held += [addr] if addr else []
     assert vmap_replay(start, machine.trace) == vmap_snapshot(machine)
+    assert replay(pages, machine.trace) == snapshot(machine)
     validate(machine)
     validate_vmalloc(machine)
     for addr in held:
