@@ -66,6 +66,7 @@ class SlabCalls:
         self._slabs = Slabs(
             self.node, ALLOCATORS[allocator], self.cpus, merge and allocator == "slub", slab_debug_flags(debug), order,
             pages=self.node.slab_pages,
+            check_gfp=gfp_mask,
         )
 
     # Memory of any size
@@ -79,9 +80,8 @@ class SlabCalls:
         Linux: kmalloc(), include/linux/slab.h
         """
         slabs = self._slabs or self.slabs
-        if gfp not in slabs.kmalloc_table or size < 0:
-            gfp = gfp_mask(gfp)
-            _size(size)
+        if size < 0:
+            raise ValueError(f"a size is 0 or more, not {size}")
         return slabs.allocator.kmalloc(slabs, size, gfp)
 
     def kzalloc(self, size: int, gfp: int) -> int:

@@ -126,12 +126,13 @@ def kmalloc_table(slabs: Slabs, gfp: int) -> KmallocTable:
 
     Linux: kmalloc_slab(), mm/slab.h
     """
+    gfp = slabs.check_gfp(gfp)
     if not slabs.kmalloc_caches:
         create_kmalloc_caches(slabs)
     of_kind = slabs.kmalloc_caches[kmalloc_type(gfp)]
     sizes = range(0, KMALLOC_MAX_CACHE_SIZE + 1, 8)
-    table = KmallocTable(int(gfp), [of_kind[kmalloc_index(max(size, 1))] for size in sizes])
-    slabs.kmalloc_table[int(gfp)] = table
+    table = KmallocTable(gfp, [of_kind[kmalloc_index(max(size, 1))] for size in sizes])
+    slabs.kmalloc_table[gfp] = table
     return table
 
 
@@ -154,7 +155,9 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
 
     Linux: __do_kmalloc_node(), mm/slub.c
     """
-    table = slabs.kmalloc_table.get(gfp) or kmalloc_table(slabs, gfp)
+    table = slabs.kmalloc_table.get(gfp)
+    if table is None:
+        table = kmalloc_table(slabs, gfp)
     if size > KMALLOC_MAX_CACHE_SIZE:
         return kmalloc_large(slabs, size, table.gfp)
     if not size:

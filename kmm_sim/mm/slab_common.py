@@ -168,7 +168,8 @@ class Slabs:
 
     ``caches`` are all caches, newest first.  ``pages`` finds the slab that a page belongs to.
     ``kmalloc_table[gfp]`` are the caches for kmalloc() by size; see kmm_sim/mm/kmalloc.py.
-    ``freelist_order`` says in which order a new slab hands out its objects; None is by address.
+    ``check_gfp`` returns a mask that was not seen before as a plain number, or says what is wrong
+    with it.  ``freelist_order`` says in which order a new slab hands out its objects; None is by address.
     ``debug`` are flags that every cache gets, as with the boot parameter slab_debug; ``ticks``
     is the clock of their tracks, ``state`` what else an allocator keeps for all its caches.
 
@@ -181,6 +182,7 @@ class Slabs:
     merge: bool = True
     debug: int = 0
     freelist_order: Callable[[KmemCache, int], Sequence[int]] | None = None
+    check_gfp: Callable[[int], int] = int
     caches: list[KmemCache] = field(default_factory=list)
     pages: dict[int, Any] = field(default_factory=dict)
     kmalloc_caches: list[dict[int, KmemCache]] = field(default_factory=list)

@@ -232,7 +232,7 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
 
     Linux: __kmalloc_node(), mm/slob.c
     """
-    node, align, gfp = slabs.node, ARCH_KMALLOC_MINALIGN, int(gfp)
+    node, align, gfp = slabs.node, ARCH_KMALLOC_MINALIGN, slabs.check_gfp(gfp)
     if not size:
         return ZERO_SIZE_PTR
     if size < PAGE_SIZE - align:

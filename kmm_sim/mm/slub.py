@@ -499,7 +499,11 @@ def slab_free_slow(s: SlubCache, c: KmemCacheCpu, slab: Slab, index: int) -> Non
     Linux: __slab_free(), mm/slub.c
     """
     prior = bool(slab.freelist)
-    put_object(s, slab, index)
+    slab.live[index] = 0
+    slab.freelist.append(index)
+    slab.inuse -= 1
+    if s.slabs.node.trace is not None:
+        s.slabs.node.trace.emit(ObjectPut(s.name, -1, slab.pfn, index))
     if slab.frozen:
         return
     if not prior:
