@@ -137,6 +137,8 @@ def allocate_slab(s: SlubCache, gfp: int) -> Slab | None:
     s.node.total_objects += objects
     if node.trace is not None:
         node.trace.emit(SlabNew(s.name, page.pfn, order, tuple(freelist)))
+        if not s.debug:
+            slub_debug.link_objects(s, slab)
     if s.debug:
         slub_debug.setup_slab_debug(s, slab)
     if s.ctor is not None:
@@ -276,6 +278,8 @@ def deactivate_slab(s: SlubCache, c: KmemCacheCpu) -> None:
     tail = bool(slab.freelist)
     slab.frozen = False
     slab.inuse -= len(c.freelist)
+    if c.freelist and slab.freelist and s.slabs.node.trace is not None:
+        slub_debug.set_freepointer(s, slab, c.freelist[0], slab.freelist[-1])
     slab.freelist += c.freelist
     c.slab, c.freelist = NO_SLAB, []
     if s.slabs.node.trace is not None:
@@ -482,9 +486,10 @@ def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
         trace.emit(Kfree(ptr) if cache is None else KmemCacheFree(ptr, cache.name))
     if slab is c.slab:
         slab.live[index] = 0
-        c.freelist.append(index)
         if trace is not None:
             trace.emit(ObjectPut(s.name, c.cpu, slab.pfn, index))
+            slub_debug.set_freepointer(s, slab, index, c.freelist[-1] if c.freelist else None)
+        c.freelist.append(index)
     elif s.debug:
         free_to_partial_list(s, slab, index)
     else:
@@ -500,10 +505,11 @@ def slab_free_slow(s: SlubCache, c: KmemCacheCpu, slab: Slab, index: int) -> Non
     """
     prior = bool(slab.freelist)
     slab.live[index] = 0
-    slab.freelist.append(index)
-    slab.inuse -= 1
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(ObjectPut(s.name, -1, slab.pfn, index))
+        slub_debug.set_freepointer(s, slab, index, slab.freelist[-1] if slab.freelist else None)
+    slab.freelist.append(index)
+    slab.inuse -= 1
     if slab.frozen:
         return
     if not prior:

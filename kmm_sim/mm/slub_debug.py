@@ -31,6 +31,7 @@ __all__ = [
     "free_debug_processing",
     "get_info_end",
     "init_object",
+    "link_objects",
     "list_slab_objects",
     "print_section",
     "print_slab_info",
@@ -135,6 +136,14 @@ def setup_slab_debug(s: SlubCache, slab: Slab) -> None:
             init_object(s, ptr, SLUB_RED_INACTIVE)
             if s.flags & SlabFlags.STORE_USER:
                 _fill(s, ptr + get_info_end(s), 2 * SIZEOF_TRACK, 0)
+    link_objects(s, slab)
+
+
+def link_objects(s: SlubCache, slab: Slab) -> None:
+    """Write the free pointers of a new slab, from each object to the next.
+
+    Linux: allocate_slab(), mm/slub.c
+    """
     chain = slab.freelist[::-1]
     for index, after in zip(chain, [*chain[1:], None], strict=True):
         set_freepointer(s, slab, index, after)

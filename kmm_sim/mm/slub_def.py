@@ -10,7 +10,9 @@ at most 1/16 of it if that can be had, else 1/8, else 1/4.
                     '- the address handed out
 
 Linux: mm/slub.c, mm/slab.h
-Simplified: no KASAN; the free pointers are kept in lists of indices beside the objects.
+Simplified: no KASAN; what is followed are lists of indices beside the objects.  The free pointers
+stand in the objects too, as real bytes, while the machine traces; nobody follows those, and
+they are not scrambled as a hardened kernel's are.
 """
 
 from __future__ import annotations

@@ -228,3 +228,42 @@ def test_a_machine_can_be_copied_with_all_its_caches():
     validate_slab(twin)
     validate_slab(machine)
     assert slab_snapshot(twin) != slab_snapshot(machine)
+
+
+def walk(machine, cache, slab, first):
+    """Follow the free pointers from one object to the next; return the objects' indices."""
+    seen, ptr = [], slab.base + first * cache.size
+    while ptr:
+        seen.append((ptr - slab.base) // cache.size)
+        ptr = int.from_bytes(machine.read(ptr + cache.offset, 8), "little")
+    return seen
+
+
+@pytest.mark.parametrize("size", [8, 64, 100, 4096])
+def test_a_free_object_holds_the_address_of_the_next_in_its_middle(size):
+    rng = random.Random(size)
+    machine = Machine(pages=512, cpus=2)
+    cache = machine.kmem_cache_create("example", size, flags=ALONE)
+    held = [machine.kmem_cache_alloc(cache, GFP_KERNEL) for _ in range(70)]
+    for _ in range(300):
+        machine.cpu = rng.randrange(2)
+        machine.kmem_cache_free(cache, held.pop(rng.randrange(len(held))))
+        held.append(machine.kmem_cache_alloc(cache, GFP_KERNEL))
+    for shrunk in (False, True):
+        if shrunk:
+            for ptr in held[::2]:
+                machine.kmem_cache_free(cache, ptr)
+            machine.kmem_cache_shrink(cache)
+        lists = [(c.slab, c.freelist) for c in cache.cpu_slab]
+        lists += [(slab, slab.freelist) for slab in cache.node.slabs.values()]
+        for slab, freelist in lists:
+            if freelist:
+                assert walk(machine, cache, slab, freelist[-1]) == freelist[::-1]
+    assert cache.offset == size // 2 // 8 * 8
+
+
+def test_without_a_trace_no_bytes_are_stored():
+    machine = Machine(pages=512, trace=False)
+    for _ in range(100):
+        machine.kfree(machine.kmalloc(64, GFP_KERNEL))
+    assert not machine.node.memory._pages
