@@ -104,9 +104,9 @@ export class CellsPanel {
     element.dataset.tone = this.bench.tone(kind);
     this.place(element, this.box(key, node));
     const [pfn, letter, order] = element.children;
-    pfn.textContent = this.bench.phrases.named("block", { at: this.at(key) });
-    letter.textContent = kind;
-    order.textContent = this.bench.phrases.named("block.order", node);
+    pfn.dataset.text = this.bench.phrases.named("block", { at: this.at(key) });
+    letter.dataset.text = kind;
+    order.dataset.text = this.bench.phrases.named("block.order", node);
     element.setAttribute("aria-label", this.bench.blockLabel(key));
     if (state === "hand") this.hand = key;
     else if (this.hand === key) this.hand = undefined;
@@ -124,6 +124,7 @@ export class CellsPanel {
     element.classList.remove("kmm-still");
   }
 
+  // The three words on a block are drawn by the style sheet; its name says them all in a sentence.
   create(key) {
     const element = make("button", { class: "kmm-block kmm-still", type: "button", "data-key": key, tabindex: "-1" },
       ...["at", "letter", "order"].map((part) => make("span", { class: `kmm-${part}`, "aria-hidden": "true" })));

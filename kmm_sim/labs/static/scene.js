@@ -1,5 +1,6 @@
 // The scene at one moment of the run. It goes forward by the patches that Python sent, and back by
-// their inverses, which it writes down on the way; kmm_sim/labs/scene.py says what a patch is.
+// their inverses, which it writes down on the way; kmm_sim/labs/scene.py says what a patch is. Where
+// Python runs in the page, its None may come as undefined instead of null.
 
 function changed(node, changes, back) {
   const result = { ...node };
@@ -11,7 +12,7 @@ function changed(node, changes, back) {
       result[name.slice(0, -1)] = list;
     } else {
       back[name] = node[name] ?? null;
-      if (value === null) delete result[name];
+      if (value == null) delete result[name];
       else result[name] = value;
     }
   }
@@ -22,7 +23,7 @@ function apply(nodes, patch) {
   const inverse = {};
   for (const [key, changes] of Object.entries(patch)) {
     const node = nodes.get(key);
-    if (changes === null) {
+    if (changes == null) {
       inverse[key] = node;
       nodes.delete(key);
     } else if (!node) {
@@ -72,12 +73,10 @@ export class Player {
 }
 
 // Frames from Python: `keep` earlier ones still stand. To do so twice is to do so once, because every
-// view of a widget does it to the same frames. Where Python runs in the page, its None comes as undefined.
+// view of a widget does it to the same frames.
 export function takeOver(frames, message) {
   frames.length = Math.min(frames.length, message.keep);
-  for (const frame of message.frames) {
-    frames.push(JSON.parse(JSON.stringify(frame, (_, value) => (value === undefined ? null : value))));
-  }
+  for (const frame of message.frames) frames.push(frame);
 }
 
 export function make(tag, attributes = {}, ...children) {
