@@ -9,10 +9,12 @@ from operator import index
 from typing import Any
 
 from kmm_sim.calls.arguments import gfp_mask
+from kmm_sim.calls.vmalloc import VmallocCalls
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm import kmalloc, slab_common
-from kmm_sim.mm.gfp import ZERO
+from kmm_sim.mm.gfp import DIRECT_RECLAIM, ZERO
 from kmm_sim.mm.mmzone import Node
+from kmm_sim.mm.page import PAGE_SIZE
 from kmm_sim.mm.slab import SLAB
 from kmm_sim.mm.slab_common import KMALLOC_MAX_SIZE, SLAB_FLAGS_PERMITTED, KmemCache, SlabFlags, Slabs
 from kmm_sim.mm.slab_events import KmemCacheAlloc
@@ -25,7 +27,7 @@ ALLOCATORS = {allocator.name: allocator for allocator in (SLUB, SLAB, SLOB)}
 SIZE_MAX = (1 << 64) - 1
 
 
-class SlabCalls:
+class SlabCalls(VmallocCalls):
     """What a driver asks of the slab layer."""
 
     node: Node
@@ -128,6 +130,26 @@ class SlabCalls:
     def ksize(self, ptr: int) -> int:
         """Return how many bytes there are behind an address.  Linux: ksize(), mm/slab_common.c"""
         return self.slabs.allocator.ksize(self.slabs, index(ptr))
+
+    def kvmalloc(self, size: int, gfp: int) -> int:
+        """Return ``size`` bytes, physically contiguous if that is easy, else of vmalloc(); or 0.
+
+        Give them back with kvfree().
+
+        Linux: kvmalloc(), mm/util.c
+        """
+        gfp = gfp_mask(gfp)
+        ptr = self.kmalloc(size, kmalloc.kmalloc_gfp_adjust(gfp, _size(size)))
+        if ptr or size <= PAGE_SIZE or not gfp & DIRECT_RECLAIM:
+            return ptr
+        return self.vmalloc(size, gfp)
+
+    def kvfree(self, addr: int) -> None:
+        """Give back what kvmalloc() returned.  Linux: kvfree(), mm/util.c"""
+        if self.is_vmalloc_addr(addr):
+            self.vfree(addr)
+        else:
+            self.kfree(addr)
 
     # Objects of one size
 

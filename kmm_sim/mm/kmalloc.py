@@ -39,6 +39,7 @@ __all__ = [
     "kfree",
     "kmalloc",
     "kmalloc_fix_flags",
+    "kmalloc_gfp_adjust",
     "kmalloc_index",
     "kmalloc_large",
     "kmalloc_name",
@@ -169,6 +170,19 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
     return ptr
 
 
+def kmalloc_gfp_adjust(gfp: int, size: int) -> int:
+    """Return the mask for a first try by kmalloc(), behind which vmalloc() waits: not too hard.
+
+    Linux: kmalloc_gfp_adjust(), mm/util.c
+    """
+    if size > PAGE_SIZE:
+        gfp |= Gfp.NOWARN
+        if not gfp & Gfp.RETRY_MAYFAIL:
+            gfp |= Gfp.NORETRY
+        gfp &= ~Gfp.NOFAIL
+    return int(gfp)
+
+
 def kmalloc_large(slabs: Slabs, size: int, gfp: int) -> int:
     """Return the address of whole pages for ``size`` bytes, or 0.
 
@@ -176,7 +190,8 @@ def kmalloc_large(slabs: Slabs, size: int, gfp: int) -> int:
     """
     node = slabs.node
     if size > KMALLOC_MAX_SIZE:
-        node.dmesg.append(f"WARNING: kmalloc of {size} bytes: the largest block has {KMALLOC_MAX_SIZE}")
+        if not gfp & Gfp.NOWARN:
+            node.dmesg.append(f"WARNING: kmalloc of {size} bytes: the largest block has {KMALLOC_MAX_SIZE}")
         return 0
     order = get_order(size)
     if gfp & GFP_SLAB_BUG_MASK:

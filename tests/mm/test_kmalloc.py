@@ -199,3 +199,17 @@ ALIKE_BUT = [{"flags": SlabFlags.NO_MERGE}, {"flags": SlabFlags.RECLAIM_ACCOUNT}
 @pytest.mark.parametrize("apart", ALIKE_BUT)
 def test_some_caches_are_never_merged(machine, apart):
     assert machine.kmem_cache_create("first", 64) is not machine.kmem_cache_create("second", 64, **apart)
+
+
+def test_kvmalloc_takes_what_is_easy_and_else_single_pages():
+    machine = Machine(memory="64 MiB")
+    small, large = machine.kvmalloc(100, GFP_KERNEL), machine.kvmalloc(8 << 20, GFP_KERNEL)
+    assert cache_of(machine, small) == "kmalloc-128"
+    assert machine.is_vmalloc_addr(large)
+    assert not machine.is_vmalloc_addr(machine.kvmalloc(1 << 16, GFP_KERNEL))
+    assert machine.kvmalloc(8 << 20, GFP_ATOMIC) == 0, "vmalloc() may sleep"
+    assert not machine.dmesg
+    machine.kvfree(small)
+    machine.kvfree(large)
+    machine.kvfree(0)
+    validate_slab(machine)
