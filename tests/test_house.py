@@ -34,7 +34,7 @@ FLOORS = (
     {"mm.vmap_node", "mm.kmalloc", "mm.slub_def"},
     {"mm.slub_debug"},
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another
-    {"mm.fault"},
+    {"mm.fault", "mm.ioremap"},
     {"mm.stack", "mm.percpu", "mm.mempool"},
     {"boot", "presets", "calls", "calls.*"},
     {"machine"},

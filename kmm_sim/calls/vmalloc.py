@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from operator import index
 
 from kmm_sim.calls.arguments import gfp_mask
-from kmm_sim.mm import fault, vmalloc
+from kmm_sim.mm import fault, ioremap, vmalloc
 from kmm_sim.mm.gfp import GFP_KERNEL
 from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.page import Page
@@ -68,11 +68,11 @@ class VmallocCalls:
 
         Linux: ioremap(), arch/x86/mm/ioremap.c
         """
-        return vmalloc.ioremap(self.vmap_space, index(phys_addr), _size(size), caller)
+        return ioremap.ioremap(self.vmap_space, index(phys_addr), _size(size), caller)
 
     def iounmap(self, addr: int) -> None:
         """Undo ioremap().  Linux: iounmap(), arch/x86/mm/ioremap.c"""
-        vmalloc.iounmap(self.vmap_space, index(addr))
+        ioremap.iounmap(self.vmap_space, index(addr))
 
     def vmalloc_to_page(self, addr: int) -> Page | None:
         """Return the page behind an address of vmalloc(), by the page tables, or None.

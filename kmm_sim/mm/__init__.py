@@ -39,6 +39,7 @@
     pgtable.py     page tables                                    mm/vmalloc.c
     tlb.py         what a CPU remembers of them
     vmalloc.py     memory contiguous in addresses only            mm/vmalloc.c
+    ioremap.py     the memory of devices                          arch/x86/mm/ioremap.c
     fault.py       touching memory where none is mapped           arch/x86/mm/fault.c
     stack.py       kernel stacks                                  kernel/fork.c
     percpu.py      the same variable once for each CPU            mm/percpu.c

@@ -121,8 +121,6 @@ def rb_erase(root: RbRoot[N], node: N) -> None:
         if successor is not right:
             _replace(root, successor, child)
             _adopt(successor, RIGHT, right)
-        elif child is not None:
-            pass  # it stays where it is
         _adopt(successor, LEFT, left)
         _replace(root, node, successor)
         if child is not None:

@@ -12,6 +12,7 @@ vmap() does the same with pages that the caller has, ioremap() with the memory o
     kmm_sim/mm/vmap_node.py   what is in use, waits, is kept in pools; the purge
     kmm_sim/mm/pgtable.py     page tables
     kmm_sim/mm/tlb.py         what a CPU remembers of them
+    kmm_sim/mm/ioremap.py     the memory of devices
     kmm_sim/mm/fault.py       touching such memory, and the report when nothing is there
 
 Linux: mm/vmalloc.c
@@ -47,7 +48,7 @@ from kmm_sim.mm.vmap_node import (
 
 __all__ = [
     "IOREMAP_MAX_ORDER", "VmFlag", "VmStruct", "bad_vfree", "delayed_vfree_work", "find_vm_area", "free_vm_area",
-    "get_vm_area", "ioremap", "iounmap", "is_vmalloc_addr", "lazy_area", "remove_vm_area", "vfree", "vfree_atomic",
+    "get_vm_area", "is_vmalloc_addr", "lazy_area", "remove_vm_area", "take_back", "vfree", "vfree_atomic",
     "vm_area_alloc_pages", "vm_unmap_aliases", "vmalloc", "vmalloc_to_page", "vmap", "vunmap", "vzalloc",
 ]
 
@@ -114,6 +115,7 @@ def get_vm_area(
     *,
     gfp: int = GFP_KERNEL,
     align: int = 1,
+    phys_addr: int = 0,
     vstart: int = VMALLOC_START,
     vend: int = VMALLOC_END,
 ) -> VmStruct | None:
@@ -134,7 +136,7 @@ def get_vm_area(
     va = alloc_vmap_area(space, guarded, align, vstart, vend)
     if va is None:
         return None
-    va.vm = VmStruct(va.va_start, guarded, size, flags, caller)
+    va.vm = VmStruct(va.va_start, guarded, size, flags, caller, phys_addr=phys_addr)
     _tell(space, va.vm)
     return va.vm
 
@@ -255,8 +257,14 @@ def remove_vm_area(space: VmapSpace, addr: int) -> VmStruct | None:
     return va.vm
 
 
-def _remove(space: VmapSpace, addr: int, call: str) -> VmStruct | None:
-    """Unmap what a caller gives back; who is wrong is told so in teaching mode, else served as Linux does."""
+def take_back(space: VmapSpace, addr: int, call: str) -> VmStruct | None:
+    """Unmap what a caller gives back with ``call``; return the area, or None if there is none.
+
+    Raises KernelBug in teaching mode for what ``call`` may not be given; without, it is served
+    as Linux would.
+
+    Linux: remove_vm_area(), mm/vmalloc.c
+    """
     reason = bad_vfree(space, addr, call)
     if reason and space.node.teaching:
         raise KernelBug(reason)
@@ -276,7 +284,7 @@ def vfree(space: VmapSpace, addr: int) -> None:
         vfree_atomic(space, addr)
         return
     delayed_vfree_work(space)
-    vm = _remove(space, addr, "vfree") if addr else None
+    vm = take_back(space, addr, "vfree") if addr else None
     if vm is None:
         return
     for page in vm.pages:
@@ -393,46 +401,13 @@ def vunmap(space: VmapSpace, addr: int) -> None:
     Linux: vunmap(), mm/vmalloc.c
     """
     if addr:
-        _remove(space, addr, "vunmap")
+        take_back(space, addr, "vunmap")
         drain_vmap_area_work(space)
 
 
 def free_vm_area(space: VmapSpace, vm: VmStruct) -> None:
     """Give reserved addresses back.  Linux: free_vm_area(), mm/vmalloc.c"""
     remove_vm_area(space, vm.addr)
-    drain_vmap_area_work(space)
-
-
-def ioremap(space: VmapSpace, phys_addr: int, size: int, caller: str = "") -> int:
-    """Map ``size`` bytes of a device at a physical address; return the address to use, or 0.
-
-    The kernel refuses to map ordinary memory this way.
-
-    Linux: __ioremap_caller(), arch/x86/mm/ioremap.c
-    Simplified: pages of 4 KiB only; no caching modes.
-    """
-    first, last = phys_addr >> PAGE_SHIFT, (phys_addr + size - 1) >> PAGE_SHIFT
-    if any(space.node.pfn_to_page(pfn) is not None for pfn in (first, last)):
-        space.node.dmesg.append(f"ioremap on RAM at {phys_addr:#018x} - {phys_addr + size - 1:#018x}")
-        return 0
-    pfns = range(first, last + 1)
-    vm = get_vm_area(space, len(pfns) << PAGE_SHIFT, VmFlag.IOREMAP, caller)
-    if vm is None:
-        return 0
-    vm.phys_addr = first << PAGE_SHIFT
-    _tell(space, vm)
-    if not vmap_pages_range(space.tables, vm.addr, pfns):
-        free_vm_area(space, vm)
-        return 0
-    return vm.addr + phys_addr % PAGE_SIZE
-
-
-def iounmap(space: VmapSpace, addr: int) -> None:
-    """Undo ioremap().  Raises KernelBug for an address that it did not return.
-
-    Linux: iounmap(), arch/x86/mm/ioremap.c
-    """
-    _remove(space, addr & -PAGE_SIZE, "iounmap")
     drain_vmap_area_work(space)
 
 
