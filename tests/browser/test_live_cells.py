@@ -189,6 +189,26 @@ def test_stock_widgets_answer_and_their_failures_are_seen(live):
     live.wait_output(cell, "KeyError: 'from a callback'")
 
 
+def test_none_is_null_on_both_sides_of_a_widget(live):
+    cell = live.plain_cell()
+    live.run_code(cell, "\n".join([
+        "import anywidget, traitlets",
+        "class Echo(anywidget.AnyWidget):",
+        "    _esm = '''export default { render({ model, el }) {",
+        "      el.className = 'echo'; el.textContent = String(model.get('value'));",
+        "      el.onclick = () => { model.set('value', { inner: null }); model.save_changes(); }; } }'''",
+        "    value = traitlets.Any().tag(sync=True)",
+        "echo = Echo(value=None)",
+        "echo.observe(lambda change: print('Python has', change['new']), 'value')",
+        "echo",
+    ]))
+    echo = live.cells.nth(cell).locator(".echo")
+    echo.wait_for()
+    assert echo.inner_text() == "null"
+    echo.click()
+    live.wait_output(cell, "Python has {'inner': None}")
+
+
 def test_an_editor_is_left_by_escape_and_tab(live):
     cell = live.plain_cell()
     editor = live.cells.nth(cell).locator(".cm-content")

@@ -10,9 +10,13 @@ import { startPython } from "./python.js";
 
 let python;
 let kernel;
+let json;
 let parent = "";
 
 const toJs = (value) => value?.toJs?.({ dict_converter: Object.fromEntries, create_pyproxies: false }) ?? value;
+// Comms speak JSON everywhere else, so here too: converted piece by piece, None would be undefined and null no None.
+const dumps = (value) => JSON.parse(json.dumps(value));
+const loads = (value) => json.loads(JSON.stringify(value));
 const publish = (type, content, more = {}) => postMessage({ type, content, parent, ...more });
 const streams = new Streams((name, text) => publish("stream", { name, text }));
 const emit = (type, content, more) => {
@@ -22,11 +26,12 @@ const emit = (type, content, more) => {
 
 async function start({ root, manifest }) {
   python = await startPython(root, manifest, (done, total) => postMessage({ op: "progress", done, total }));
+  json = python.pyimport("json");
   const module = python.pyimport("pyodide_kernel");
   kernel = module.kernel_instance.copy();
   const shell = kernel.interpreter;
   shell.send_comm = (type, content, metadata, topic, buffers) =>
-    emit(type, toJs(content), { metadata: toJs(metadata), buffers: (toJs(buffers) ?? []).map((each) => (each.buffer ? each.slice().buffer : each)) });
+    emit(type, dumps(content), { metadata: dumps(metadata), buffers: (toJs(buffers) ?? []).map((each) => (each.buffer ? each.slice().buffer : each)) });
   for (const stream of [module.stdout_stream, module.stderr_stream]) stream.publish_stream_callback = (name, text) => streams.write(name, text);
   const { display_pub: displays, displayhook } = shell;
   displays.clear_output_callback = (wait) => emit("clear_output", { wait });
@@ -56,7 +61,7 @@ async function execute({ id, code }) {
 
 function comm({ id, kind, content, buffers }) {
   answer(id);
-  const message = python.toPy({ content, buffers: [], metadata: {} });
+  const message = loads({ content, buffers: [], metadata: {} });
   if (buffers?.length) message.set("buffers", python.toPy(buffers.map((each) => new Uint8Array(each.buffer ?? each))));
   const shell = kernel.interpreter;
   shell._last_traceback = null;
