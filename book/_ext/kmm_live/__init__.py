@@ -17,8 +17,8 @@ from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 
 from .assets import Assets, make_assets
+from .mend import mend_pages
 from .modules import FOLDER, STATE, VIEW, as_script, modules_tag, move_modules, style_names, view_box
-from .slim import slim_pages
 
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "sre")
 STATUS_LINE = '<div class="kmm-live" hidden></div>'
@@ -106,7 +106,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     """Copy the assets beside the pages and write the service worker at the top of the site."""
     if error is not None or not is_html(app):
         return
-    slim_pages(Path(app.outdir))
+    mend_pages(Path(app.outdir))
     assets: Assets = app.kmm_live_assets  # type: ignore[attr-defined]
     assets.copy(live_folder(app), keep=FOLDER)
     worker = (live_folder(app) / "sw.js").read_text(encoding="utf-8")

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Mend the finished pages where the theme and MyST-NB leave a fault that no option takes away.
+
+The theme loads Font Awesome twice: as web fonts, which draw its icons, and as half a megabyte of JavaScript in the
+head of every page, which would draw the same icons again and holds up the first paint.
+
+Some names that are spoken do not contain the words that are seen, so that nobody can ask for a thing by what it says:
+the fold of a cell is "Toggle hidden content", the field "Search Ctrl+K" is "Search".  Without that name the words that
+are seen are the name.  And the left column belongs to no landmark.
+"""
+
+import re
+from pathlib import Path
+
+REPAIRS = (
+    (re.compile(r'[ \t]*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>\n?'), ""),
+    (re.compile(r' aria-label="Toggle hidden content"'), ""),
+    (re.compile(r'(<button class="btn search-button-field[^>]*) aria-label="Search"'), r"\1"),
+    (re.compile(r'(<div class="bd-sidebar-primary bd-sidebar)(">)'), r'\1" role="complementary" aria-label="Site\2'),
+)
+
+
+def mend_pages(site: Path) -> None:
+    """Do it to every page below ``site``."""
+    for page in site.rglob("*.html"):
+        if "_static" in page.relative_to(site).parts:
+            continue
+        text = page.read_text(encoding="utf-8")
+        mended = mend(text)
+        if mended != text:
+            page.write_text(mended, encoding="utf-8")
+    for script in (site / "_static").glob("vendor/fontawesome/*/js"):
+        for file in script.iterdir():
+            file.unlink()
+
+
+def mend(text: str) -> str:
+    """Return a page without these faults."""
+    for fault, cure in REPAIRS:
+        text = fault.sub(cure, text)
+    return text
