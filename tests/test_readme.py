@@ -29,7 +29,7 @@ def test_every_make_command_exists(name):
 @pytest.mark.parametrize("name", READ_FIRST)
 def test_every_file_that_is_named_exists(name):
     text = (ROOT / name).read_text()
-    links = set(re.findall(r"\]\((?!https?:)([^)#]+)\)", text))
+    links = set(re.findall(r"(?:\]\(|src=\")(?!https?:)([^)#\"]+)[)\"]", text))
     paths = set(re.findall(r"`((?:book|kmm_sim|tests|tools)/[\w./*-]*)`", text))
     assert links
     assert paths
