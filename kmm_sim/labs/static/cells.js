@@ -28,7 +28,7 @@ export class CellsPanel {
       make("div", { class: "kmm-head" },
         make("span", { class: "kmm-name" }, bench.say(title)),
         make("span", { class: "kmm-note" }, bench.say(note)), this.detail),
-      make("div", { class: "kmm-map", style: `--columns:${columns};--rows:${rows};--row:${rowHeight(rows, columns)}px` }, gutter, this.map),
+      make("div", { class: "kmm-map", "data-columns": columns, style: `--columns:${columns};--rows:${rows};--row:${rowHeight(rows, columns)}px` }, gutter, this.map),
       this.legend());
     this.map.addEventListener("keydown", (event) => this.onKey(event));
     this.map.addEventListener("click", (event) => this.onClick(event));
@@ -59,6 +59,7 @@ export class CellsPanel {
 
   place(element, [column, row, wide, high]) {
     element.style.cssText = `--c:${column};--r:${row};--w:${wide};--h:${high}`;
+    Object.assign(element.dataset, { wide, high }); // a browser writes a style as it likes: no rule can look for it
   }
 
   draw(touched, animate) {
