@@ -56,6 +56,7 @@ void *symbol(const char *name);
 #define EV_PAGES	4		/* mm_page_alloc, mm_page_free */
 #define EV_VMAP		8		/* alloc_vmap_area, free_vmap_area_noflush, purge_vmap_area_lazy */
 extern int events_on;
+void events_only_of(const unsigned long *pfns, int n);	/* leave out what others do; n = 0: everything again */
 void tracepoints_init(void);
 void tracepoints_exit(void);
 

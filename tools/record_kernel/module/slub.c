@@ -3,6 +3,8 @@
  * arg1 size, arg2 alignment, arg3 flags by number; mtp=1: freelists in address order. */
 #include "slab_layout.h"
 
+#define MOST_KEPT 1024
+
 static void **objects;
 static int nr_objects;
 
@@ -144,6 +146,31 @@ static void walk(struct kmem_cache *s)
 	dump_cache(s, "empty", nops);
 }
 
+/* The empty slabs that a cache keeps: when it shrinks, it is these pages that are freed. */
+static int kept_slabs(struct kmem_cache *s, unsigned long *pfns, int most)
+{
+	struct kmem_cache_cpu *c = cache_cpu(s, smp_processor_id());
+	struct slab *slab;
+	int n = 0;
+
+	if (c->slab)
+		pfns[n++] = slab_pfn(c->slab);
+	for (slab = c->partial; slab && n < most; slab = slab->next)
+		pfns[n++] = slab_pfn(slab);
+	list_for_each_entry(slab, &cache_node(s)->partial, slab_list)
+		if (n < most)
+			pfns[n++] = slab_pfn(slab);
+	return n;
+}
+
+static void shrink(struct kmem_cache *s)
+{
+	kmem_cache_shrink(s);		/* sleeps: interrupts are on */
+	preempt_disable();
+	dump_cache(s, "shrunk", 0);
+	preempt_enable();
+}
+
 static void out_cache(struct kmem_cache *s)
 {
 	out("{\"k\":\"cache\",\"flagname\":\"%s\",\"want_align\":%d,\"seqfl\":%d,\"conf\":",
@@ -154,6 +181,7 @@ static void out_cache(struct kmem_cache *s)
 
 static void record(struct kmem_cache *s)
 {
+	static unsigned long kept[MOST_KEPT];
 	unsigned long flags;
 
 	out_cache(s);
@@ -166,14 +194,12 @@ static void record(struct kmem_cache *s)
 		story(s, fill);
 	else
 		walk(s);
+	events_only_of(kept, kept_slabs(s, kept, MOST_KEPT));
 	local_irq_restore(flags);
-	if (arg3 < 3) {
-		kmem_cache_shrink(s);
-		preempt_disable();
-		dump_cache(s, "shrunk", 0);
-		preempt_enable();
-	}
+	if (arg3 < 3)
+		shrink(s);
 	events_on = 0;
+	events_only_of(NULL, 0);
 }
 
 int exp_slub(void)

@@ -5,6 +5,26 @@
 
 int events_on;
 
+static const unsigned long *ours;
+static int nr_ours;
+
+/* With interrupts on, others take and free pages too. */
+void events_only_of(const unsigned long *pfns, int n)
+{
+	ours = pfns;
+	nr_ours = n;
+}
+
+static bool is_ours(unsigned long pfn)
+{
+	int i;
+
+	for (i = 0; i < nr_ours; i++)
+		if (ours[i] == pfn)
+			return true;
+	return !nr_ours;
+}
+
 static void on_extfrag(void *data, struct page *page, int alloc_order, int fallback_order,
 		       int alloc_migratetype, int fallback_migratetype)
 {
@@ -29,14 +49,14 @@ static void on_pcpu_drain(void *data, struct page *page, unsigned int order, int
 
 static void on_page_alloc(void *data, struct page *page, unsigned int order, gfp_t gfp, int migratetype)
 {
-	if (events_on & EV_PAGES)
+	if (events_on & EV_PAGES && !nr_ours)
 		out("[\"P\",%ld,%u,%u,%d]\n", page ? (long)page_to_pfn(page) : -1l, order, (unsigned int)gfp,
 		    migratetype);
 }
 
 static void on_page_free(void *data, struct page *page, unsigned int order)
 {
-	if (events_on & EV_PAGES)
+	if (events_on & EV_PAGES && is_ours(page_to_pfn(page)))
 		out("[\"Q\",%lu,%u]\n", page_to_pfn(page), order);
 }
 
