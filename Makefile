@@ -11,11 +11,11 @@ SOURCES := _config.yml _toc.yml $(shell find book kmm_sim -type f -not -path '*/
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help book html test lint lock picture clean distclean
+.PHONY: help book html test lint bench bench-site lock picture clean distclean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 book: html  ## build the book and serve it on http://localhost:8000 (PORT=8001 for another port)
 	@$(PY) tools/serve_book.py $(SITE) --port $(PORT)
@@ -36,6 +36,12 @@ lint: $(VENV)/.test  ## check style, spelling and types
 	$(PY) -m ruff check .
 	$(VENV)/bin/codespell
 	$(PY) -m mypy
+
+bench: $(PY)  ## time the page allocator beside a toy
+	PYTHONPATH=. $(PY) tools/bench_page_alloc.py
+
+bench-site: html $(VENV)/.browser  ## time the live page: until Python is up, a restart, a click
+	$(PY) tools/bench_site.py $(SITE)
 
 lock: $(VENV)/.test  ## pin anew what requirements*.txt need in turn
 	tools/lock_requirements.sh $(VENV)/bin/uv

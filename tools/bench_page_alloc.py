@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How fast is the page allocator?  Run with ``python bench/page_alloc.py [REQUESTS]``.
+"""How fast is the page allocator?  Run with ``python tools/bench_page_alloc.py [REQUESTS]``.
 
 Seeded requests, orders 0 to 10 geometric, memory half full, through the public calls of a
 machine with everything on.  Beside it runs the well-known toy, a free list per order in an
