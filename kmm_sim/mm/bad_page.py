@@ -134,7 +134,7 @@ def free_pages_prepare(node: Node, page: Page, order: int) -> bool:
     Linux: free_pages_prepare(), mm/page_alloc.c
     """
     if node.trace is not None:
-        node.trace.emit(MmPageFree(page.pfn, order))
+        node.trace.note(MmPageFree, page.pfn, order)
     page.order = -1
     if not node.teaching and _any_bad(node, page, order):  # a teacher has looked before
         return False
