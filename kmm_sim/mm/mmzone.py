@@ -12,7 +12,7 @@ Simplified: no contiguous-memory areas, no device memory.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -124,62 +124,80 @@ class Wmark(IntEnum):
 class FreeList:
     """A list of free blocks, head first, that unlinks any block in one step.
 
-    The kernel links ``struct page`` through a list head.  An OrderedDict keyed by pfn is that
-    list.  ``untouched`` is a run of blocks that nobody has taken since boot: they wait behind
-    all others, in order, and cost nothing, so that a machine of a terabyte is made at once.
+    The kernel links ``struct page`` through a list head.  Two dicts keyed by pfn are that list,
+    as a dict remembers the order of its entries and gives back its last one at once: ``front``
+    has the blocks from the head on, its *last* entry first, ``back`` those up to the tail.  When
+    the front is used up the back is turned round and becomes the front, so that an empty front
+    is an empty list.  ``untouched`` is a run of blocks that nobody has taken since boot: they
+    wait behind all others, in order, and cost nothing, so that a machine of a terabyte is made
+    at once.
 
     Linux: struct list_head, include/linux/list.h
     """
 
-    __slots__ = ("_linked", "_untouched")
+    __slots__ = ("_back", "_untouched", "front")
 
     def __init__(self, pfns: Iterable[int] = (), untouched: range = range(0)) -> None:
-        self._linked: OrderedDict[int, None] = OrderedDict.fromkeys(pfns)
+        self.front: dict[int, None] = {}
+        self._back: dict[int, None] = dict.fromkeys(pfns)
         self._untouched = untouched
+        self.turn()
 
     def __len__(self) -> int:
-        return len(self._linked) + len(self._untouched)
+        return len(self.front) + len(self._back) + len(self._untouched)
 
     def __bool__(self) -> bool:
-        return bool(self._linked or self._untouched)
+        return bool(self.front)
 
     def __iter__(self) -> Iterator[int]:
-        yield from self._linked
+        yield from reversed(self.front)
+        yield from self._back
         yield from self._untouched
 
     def __contains__(self, pfn: int) -> bool:
-        return pfn in self._linked or pfn in self._untouched
+        return pfn in self.front or pfn in self._back or pfn in self._untouched
 
     def first(self) -> int | None:
         """Return the block at the head, or None.  Linux: list_first_entry_or_null()"""
-        for pfn in self._linked:
-            return pfn
-        return self._untouched[0] if self._untouched else None
+        return next(reversed(self.front), None)
 
     def list_add(self, pfn: int) -> None:
         """Put a block at the head.  Linux: list_add(), include/linux/list.h"""
-        self._linked[pfn] = None
-        self._linked.move_to_end(pfn, last=False)
+        self.front[pfn] = None
 
     def list_add_tail(self, pfn: int) -> None:
         """Put a block at the tail.  Linux: list_add_tail(), include/linux/list.h"""
         if self._untouched:
             self._link_untouched()
-        self._linked[pfn] = None
+        end = self._back if self.front else self.front
+        end[pfn] = None
 
     def list_del(self, pfn: int) -> None:
         """Unlink a block, wherever it is.  Linux: list_del(), include/linux/list.h"""
-        if pfn in self._linked:
-            del self._linked[pfn]
-        elif self._untouched and pfn == self._untouched[0]:
-            self._untouched = self._untouched[1:]
+        if pfn in self.front:
+            last, _ = self.front.popitem()  # a dict forgets its gaps when its last entry is taken
+            if last != pfn:
+                self.front[last] = None
+                del self.front[pfn]
         else:
-            self._link_untouched()
-            del self._linked[pfn]
+            if pfn not in self._back:
+                self._link_untouched()
+            del self._back[pfn]
+        if not self.front:
+            self.turn()
+
+    def turn(self) -> None:
+        """Go on with the back of the list, now that the front is used up."""
+        if self._back:
+            self.front.update(dict.fromkeys(reversed(self._back)))
+            self._back = {}
+        elif self._untouched:
+            self.front[self._untouched[0]] = None
+            self._untouched = self._untouched[1:]
 
     def _link_untouched(self) -> None:
         """Give up the short form of the untouched blocks: somebody wants a place among them."""
-        self._linked.update(dict.fromkeys(self._untouched))
+        self._back.update(dict.fromkeys(self._untouched))
         self._untouched = range(0)
 
 
@@ -398,9 +416,13 @@ class Node:
         Linux: pfn_to_page(), include/asm-generic/memory_model.h
         """
         page = self.mem_map.get(pfn)
-        if page is None and (zone := self.zone_of(pfn)) is not None:
-            page = self.mem_map[pfn] = Page(pfn, zone)
-        return page
+        if page is not None:
+            return page
+        for zone in self.zones:
+            if zone.start_pfn <= pfn < zone.start_pfn + zone.spanned_pages:
+                page = self.mem_map[pfn] = Page(pfn, zone)
+                return page
+        return None
 
     def page(self, pfn: int) -> Page:
         """Return the struct page of a frame that is known to exist."""
