@@ -21,7 +21,7 @@ from kmm_sim.mm.mmzone import (
     PAGEBLOCK_ORDER,
     Zone,
 )
-from kmm_sim.mm.vmstat import account_freepages
+from kmm_sim.mm.vmstat import account_freepages, mod_zone_page_state
 
 __all__ = [
     "add_to_free_list",
@@ -31,6 +31,7 @@ __all__ = [
     "expand",
     "find_buddy_pfn",
     "free_one_page",
+    "free_page_alone",
     "get_page_from_free_area",
     "migratetype_is_mergeable",
     "page_del_and_expand",
@@ -64,7 +65,9 @@ def get_page_from_free_area(zone: Zone, order: int, migratetype: int) -> int | N
     return zone.free_area[order].free_list[migratetype].first()
 
 
-def add_to_free_list(zone: Zone, pfn: int, order: int, migratetype: int, tail: bool) -> None:
+def add_to_free_list(
+    zone: Zone, pfn: int, order: int, migratetype: int, tail: bool = False
+) -> None:
     """Put a block on its list and mark its first page as the head of a free block.
 
     Linux: __add_to_free_list(), mm/page_alloc.c
@@ -98,10 +101,10 @@ def expand(zone: Zone, pfn: int, low: int, high: int, migratetype: int) -> int:
     while high > low:
         high -= 1
         size >>= 1
-        add_to_free_list(zone, pfn + size, high, migratetype, tail=False)
+        add_to_free_list(zone, pfn + size, high, migratetype)
         nr_added += size
         if zone.trace is not None:
-            zone.trace.emit(Split(zone.index, pfn, high, migratetype))
+            zone.trace.note(Split, zone.index, pfn, high, migratetype)
     return nr_added
 
 
@@ -113,7 +116,7 @@ def page_del_and_expand(zone: Zone, pfn: int, low: int, high: int, migratetype: 
     nr_pages = 1 << high
     del_page_from_free_list(zone, pfn, high, migratetype)
     if zone.trace is not None:
-        zone.trace.emit(FreeListDel(zone.index, pfn, high, migratetype))
+        zone.trace.note(FreeListDel, zone.index, pfn, high, migratetype)
     nr_pages -= expand(zone, pfn, low, high, migratetype)
     account_freepages(zone, -nr_pages, migratetype)
 
@@ -185,7 +188,7 @@ def free_one_page(
                 break
         del_page_from_free_list(zone, buddy_pfn, order, buddy_mt)
         if zone.trace is not None:
-            zone.trace.emit(Merge(zone.index, pfn, order, buddy_pfn, buddy_mt))
+            zone.trace.note(Merge, zone.index, pfn, order, buddy_pfn, buddy_mt)
         if buddy_mt != migratetype:  # so that a later split finds the right lists
             change_pageblock_range(zone, buddy_pfn, order, migratetype)
         pfn &= buddy_pfn
@@ -193,7 +196,32 @@ def free_one_page(
     tail = to_tail or buddy_merge_likely(zone, pfn, order)
     add_to_free_list(zone, pfn, order, migratetype, tail)
     if zone.trace is not None:
-        zone.trace.emit(FreeListAdd(zone.index, pfn, order, migratetype, tail))
+        zone.trace.note(FreeListAdd, zone.index, pfn, order, migratetype, tail)
+
+
+def free_page_alone(zone: Zone, pfn: int, order: int, migratetype: int) -> bool:
+    """Give a block back if it stays alone: it is smaller than a pageblock, its buddy is in use.
+
+    That is so for most blocks, and it is free_one_page() in one step.  Returns False, and does
+    nothing, if it is not so.
+
+    Linux: __free_one_page(), mm/page_alloc.c
+    """
+    size = 1 << order
+    buddy = zone.buddy
+    if order >= PAGEBLOCK_ORDER or migratetype >= MIGRATE_PCPTYPES or buddy.get(pfn ^ size) == order:
+        return False
+    mod_zone_page_state(zone, size)
+    free_list = zone.free_area[order].free_list[migratetype]
+    tail = buddy.get((pfn & ~size) ^ (size << 1)) == order + 1  # buddy_merge_likely()
+    if tail:
+        free_list.list_add_tail(pfn)
+    else:
+        free_list.list_add(pfn)
+    buddy[pfn] = order
+    if zone.trace is not None:
+        zone.trace.note(FreeListAdd, zone.index, pfn, order, migratetype, tail)
+    return True
 
 
 def split_large_buddy(zone: Zone, pfn: int, order: int, to_tail: bool = False) -> None:

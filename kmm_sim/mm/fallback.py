@@ -12,8 +12,6 @@ Simplified: no kdump kernel.
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 from kmm_sim.mm.buddy import (
     change_pageblock_range,
     del_page_from_free_list,
@@ -58,8 +56,11 @@ FALLBACKS: dict[int, tuple[int, int]] = {
 """Whom each type asks, in this order, when its own lists are empty."""
 
 
-class RmqueueMode(IntEnum):
-    """How far a run of requests has had to go.  Linux: enum rmqueue_mode, mm/page_alloc.c"""
+class RmqueueMode:
+    """How far a run of requests has had to go: plain numbers, compared for every page.
+
+    Linux: enum rmqueue_mode, mm/page_alloc.c
+    """
 
     NORMAL = 0
     CLAIM = 2
@@ -259,8 +260,8 @@ def rmqueue_or_fallback(
     order: int,
     migratetype: int,
     alloc_flags: int,
-    mode: RmqueueMode = RmqueueMode.NORMAL,
-) -> tuple[int | None, RmqueueMode]:
+    mode: int = RmqueueMode.NORMAL,
+) -> tuple[int | None, int]:
     """Take a block from the type's own lists, else claim, else steal; return pfn and mode.
 
     A run of requests hands the mode on: after a steal the next one steals at once.

@@ -20,17 +20,20 @@ __all__ = [
     "set_zone_flag",
 ]
 
+HIGHATOMIC = int(Migrate.HIGHATOMIC)
+
 
 def mod_zone_page_state(zone: Zone, delta: int) -> None:
     """Count ``delta`` free pages, in this CPU's difference or, when that is full, for all.
 
     Linux: __mod_zone_page_state(), mm/vmstat.c
     """
-    diff = zone.vm_stat_diff[zone.cpu] + delta
-    if not -zone.stat_threshold <= diff <= zone.stat_threshold:
+    cpu, threshold = zone.cpu, zone.stat_threshold
+    diff = zone.vm_stat_diff[cpu] + delta
+    if not -threshold <= diff <= threshold:
         zone.vm_stat_free += diff
         diff = 0
-    zone.vm_stat_diff[zone.cpu] = diff
+    zone.vm_stat_diff[cpu] = diff
 
 
 def account_freepages(zone: Zone, nr_pages: int, migratetype: int) -> None:
@@ -40,7 +43,7 @@ def account_freepages(zone: Zone, nr_pages: int, migratetype: int) -> None:
     """
     if migratetype < MIGRATE_PCPTYPES:
         mod_zone_page_state(zone, nr_pages)
-    elif migratetype == Migrate.HIGHATOMIC:
+    elif migratetype == HIGHATOMIC:
         mod_zone_page_state(zone, nr_pages)
         zone.nr_free_highatomic += nr_pages
 

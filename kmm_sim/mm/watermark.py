@@ -25,7 +25,6 @@ from kmm_sim.mm.internal import (
 from kmm_sim.mm.mmzone import (
     MAX_NR_ZONES,
     MIGRATE_PCPTYPES,
-    NR_PAGE_ORDERS,
     PAGEBLOCK_NR_PAGES,
     Migrate,
     Wmark,
@@ -37,6 +36,7 @@ from kmm_sim.mm.page import PAGE_SHIFT
 __all__ = [
     "SWAP_CLUSTER_MAX",
     "calculate_min_free_kbytes",
+    "has_free_block",
     "setup_per_zone_lowmem_reserve",
     "setup_per_zone_wmarks",
     "wmark_pages",
@@ -95,7 +95,7 @@ def zone_watermark_ok(
             least -= least // 2
     if free_pages <= least + zone.lowmem_reserve[highest_zoneidx]:
         return False
-    return not order or _has_free_block(zone, order, alloc_flags)
+    return not order or has_free_block(zone, order, alloc_flags)
 
 
 def zone_watermark_ok_2_6(
@@ -127,14 +127,17 @@ def zone_watermark_ok_2_6(
     return True
 
 
-def _has_free_block(zone: Zone, order: int, alloc_flags: int) -> bool:
-    """Return whether any block is large enough, in a list that this request may use."""
+def has_free_block(zone: Zone, order: int, alloc_flags: int) -> bool:
+    """Return whether any block is large enough, in a list that this request may use.
+
+    Linux: __zone_watermark_ok(), mm/page_alloc.c
+    """
     may_use = MIGRATE_PCPTYPES
     if alloc_flags & (ALLOC_HIGHATOMIC | ALLOC_OOM):
         may_use = Migrate.HIGHATOMIC + 1
-    for area in zone.free_area[order:NR_PAGE_ORDERS]:
+    for area in zone.free_area[order:]:
         for free_list in area.free_list[:may_use]:
-            if free_list:
+            if free_list.front:
                 return True
     return False
 
@@ -146,11 +149,11 @@ def zone_watermark_fast(
 
     Linux: zone_watermark_fast(), mm/page_alloc.c
     """
-    if not order:
-        usable_free = zone.vm_stat_free
-        if not alloc_flags & ALLOC_RESERVES:
-            usable_free -= zone.nr_free_highatomic
-        if usable_free > mark + zone.lowmem_reserve[highest_zoneidx]:
+    usable_free = zone.vm_stat_free - zone.nr_free_highatomic - (1 << order) + 1
+    if usable_free > mark + zone.lowmem_reserve[highest_zoneidx]:
+        # With this much room nobody asks how urgent it is: only whether there is a block.
+        exact = zone.free_area[order].free_list[0]
+        if not order or exact.front or has_free_block(zone, order, alloc_flags):
             return True
     if zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags):
         return True
