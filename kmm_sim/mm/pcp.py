@@ -17,8 +17,8 @@ Simplified: CPUs take turns, so that nobody ever finds a list locked; no decay b
 from __future__ import annotations
 
 from kmm_sim.mm.bad_page import check_new_pages
-from kmm_sim.mm.buddy import free_one_page, split_large_buddy
-from kmm_sim.mm.events import MmPagePcpuDrain, PcpAdd, PcpDel
+from kmm_sim.mm.buddy import free_one_page, free_page_alone, split_large_buddy
+from kmm_sim.mm.events import FreeListDel, MmPagePcpuDrain, PcpAdd, PcpDel
 from kmm_sim.mm.fallback import RmqueueMode, rmqueue_or_fallback
 from kmm_sim.mm.mmzone import (
     HPAGE_PMD_ORDER,
@@ -35,7 +35,7 @@ from kmm_sim.mm.mmzone import (
     ZoneFlag,
     ZoneType,
 )
-from kmm_sim.mm.vmstat import clear_zone_flag
+from kmm_sim.mm.vmstat import clear_zone_flag, mod_zone_page_state
 from kmm_sim.mm.watermark import wmark_pages, zone_watermark_ok
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
 
 CONFIG_PCP_BATCH_SCALE_MAX = 5
 MOVABLE = int(Migrate.MOVABLE)
+PREV_FREE_HIGH_ORDER, FREE_HIGH_BATCH = PcpFlag.PREV_FREE_HIGH_ORDER, PcpFlag.FREE_HIGH_BATCH
 MIN_PERCPU_PAGELIST_HIGH_FRACTION = 8
 
 
@@ -113,12 +114,13 @@ def nr_pcp_alloc(pcp: PerCpuPages, zone: Zone, order: int) -> int:
 
     Linux: nr_pcp_alloc(), mm/page_alloc.c
     """
-    base_batch = pcp.batch
-    high = pcp.high = min(max(pcp.high, pcp.high_min), pcp.high_max)
+    base_batch, high = pcp.batch, pcp.high
+    if not pcp.high_min <= high <= pcp.high_max:
+        high = pcp.high = min(max(high, pcp.high_min), pcp.high_max)
     if high < base_batch:  # the lists are turned off
         return 1
     batch = base_batch if order else base_batch << pcp.alloc_factor
-    if pcp.high_min != pcp.high_max and not zone.flags & ZoneFlag.BELOW_HIGH:
+    if high < pcp.high_max != pcp.high_min and not zone.flags & ZoneFlag.BELOW_HIGH:
         high = pcp.high = min(high + batch, pcp.high_max)
     if not order:
         max_nr_alloc = max(high - pcp.count - base_batch, base_batch)
@@ -136,15 +138,27 @@ def rmqueue_bulk(
     Linux: rmqueue_bulk(), mm/page_alloc.c
     """
     pindex = order_to_pindex(migratetype, order)
+    blocks, trace, listed = pcp.lists[pindex], zone.trace, pindex_to_migratetype(pindex)
+    free_list = zone.free_area[order].free_list[migratetype]
+    front = free_list.front
     mode = RmqueueMode.NORMAL
     for taken in range(count):
-        pfn, mode = rmqueue_or_fallback(zone, order, migratetype, alloc_flags, mode)
-        if pfn is None:
-            return taken
-        pcp.lists[pindex].append(pfn)
-        if zone.trace is not None:
-            listed = pindex_to_migratetype(pindex)
-            zone.trace.emit(PcpAdd(zone.index, zone.cpu, pfn, order, listed, tail=True))
+        pfn: int | None
+        if front and not mode:  # nothing to split: what rmqueue_smallest() does, in one step
+            pfn, _ = front.popitem()
+            if not front:
+                free_list.turn()
+            del zone.buddy[pfn]
+            if trace is not None:
+                trace.note(FreeListDel, zone.index, pfn, order, migratetype)
+            mod_zone_page_state(zone, -1 << order)
+        else:
+            pfn, mode = rmqueue_or_fallback(zone, order, migratetype, alloc_flags, mode)
+            if pfn is None:
+                return taken
+        blocks.append(pfn)
+        if trace is not None:
+            trace.note(PcpAdd, zone.index, zone.cpu, pfn, order, listed, True)
     return count
 
 
@@ -167,7 +181,7 @@ def remove_from_pcplist(
         pcp.count -= 1 << order
         if zone.trace is not None:
             listed = pindex_to_migratetype(pindex)
-            zone.trace.emit(PcpDel(zone.index, zone.cpu, pfn, order, listed))
+            zone.trace.note(PcpDel, zone.index, zone.cpu, pfn, order, listed)
         if not (zone.suspects and check_new_pages(zone, pfn, order)):
             return pfn
 
@@ -200,23 +214,26 @@ def free_pcppages_bulk(zone: Zone, count: int, pcp: PerCpuPages, pindex: int) ->
         while not pcp.lists[pindex]:
             pindex = (pindex + 1) % NR_PCP_LISTS
         order = pindex_to_order(pindex)
-        while count > 0 and pcp.lists[pindex]:
-            _free_last(zone, pcp, pindex, order)
-            count -= 1 << order
+        count -= _free_from_tail(zone, count, pcp, pindex, order)
 
 
-def _free_last(zone: Zone, pcp: PerCpuPages, pindex: int, order: int) -> None:
-    """Give back the block at the tail of a list."""
-    pfn = pcp.lists[pindex].pop()
-    pcp.count -= 1 << order
-    migratetype = zone.pageblock_migratetype(pfn)
-    trace = zone.trace
-    if trace is not None:
-        cpu = zone.per_cpu_pageset.index(pcp)
-        trace.emit(PcpDel(zone.index, cpu, pfn, order, pindex_to_migratetype(pindex)))
-    free_one_page(zone, pfn, order, migratetype)
-    if trace is not None:
-        trace.emit(MmPagePcpuDrain(pfn, order, migratetype))
+def _free_from_tail(zone: Zone, count: int, pcp: PerCpuPages, pindex: int, order: int) -> int:
+    """Give at least ``count`` pages of one list back, if it has them; return how many it was."""
+    blocks, trace, size, done = pcp.lists[pindex], zone.trace, 1 << order, 0
+    cpu, listed = zone.per_cpu_pageset.index(pcp), pindex_to_migratetype(pindex)
+    pageblocks, default = zone.pageblocks, zone.pageblock_default
+    while done < count and blocks:
+        pfn = blocks.pop()
+        migratetype = pageblocks.get(pfn >> PAGEBLOCK_ORDER, default)
+        if trace is not None:
+            trace.note(PcpDel, zone.index, cpu, pfn, order, listed)
+        if not free_page_alone(zone, pfn, order, migratetype):
+            free_one_page(zone, pfn, order, migratetype)
+        if trace is not None:
+            trace.note(MmPagePcpuDrain, pfn, order, migratetype)
+        done += size
+    pcp.count -= done
+    return done
 
 
 def nr_pcp_free(pcp: PerCpuPages, batch: int, high: int, free_high: bool) -> int:
@@ -266,25 +283,30 @@ def free_unref_page_commit(
 
     Linux: free_unref_page_commit(), mm/page_alloc.c
     """
+    batch, free_high = pcp.batch, False
     pcp.alloc_factor >>= 1
-    pindex = order_to_pindex(migratetype, order)
-    pcp.lists[pindex].appendleft(pfn)
     pcp.count += 1 << order
+    if order <= PAGE_ALLOC_COSTLY_ORDER:
+        pindex = MIGRATE_PCPTYPES * order + migratetype
+    else:
+        pindex = order_to_pindex(migratetype, order)
+    pcp.lists[pindex].appendleft(pfn)
     if zone.trace is not None:
         listed = pindex_to_migratetype(pindex)
-        zone.trace.emit(PcpAdd(zone.index, zone.cpu, pfn, order, listed, tail=False))
-    batch, free_high = pcp.batch, False
+        zone.trace.note(PcpAdd, zone.index, zone.cpu, pfn, order, listed, False)
     if order and order <= PAGE_ALLOC_COSTLY_ORDER:
         free_high = (
             pcp.free_count >= batch
-            and pcp.flags & PcpFlag.PREV_FREE_HIGH_ORDER != 0
-            and (not pcp.flags & PcpFlag.FREE_HIGH_BATCH or pcp.count >= batch)
+            and pcp.flags & PREV_FREE_HIGH_ORDER != 0
+            and (not pcp.flags & FREE_HIGH_BATCH or pcp.count >= batch)
         )
-        pcp.flags |= PcpFlag.PREV_FREE_HIGH_ORDER
+        pcp.flags |= PREV_FREE_HIGH_ORDER
     else:
-        pcp.flags &= ~PcpFlag.PREV_FREE_HIGH_ORDER
+        pcp.flags &= ~PREV_FREE_HIGH_ORDER
     if pcp.free_count < batch << CONFIG_PCP_BATCH_SCALE_MAX:
         pcp.free_count += 1 << order
+    if pcp.count < pcp.high <= pcp.high_max and pcp.high_min <= pcp.high and not (free_high or zone.flags):
+        return  # the common case: nr_pcp_high() would find room, and change nothing
     high = nr_pcp_high(pcp, zone, batch, free_high)
     if pcp.count >= high:
         free_pcppages_bulk(zone, nr_pcp_free(pcp, batch, high, free_high), pcp, pindex)
@@ -304,7 +326,7 @@ def free_unref_page(zone: Zone, pfn: int, order: int) -> None:
     Linux: free_unref_page(), mm/page_alloc.c
     """
     pcp = zone.pcp
-    if pcp is None or not pcp_allowed_order(order):
+    if pcp is None or (order > PAGE_ALLOC_COSTLY_ORDER and order != HPAGE_PMD_ORDER):
         split_large_buddy(zone, pfn, order)
         return
     migratetype = zone.pageblocks.get(pfn >> PAGEBLOCK_ORDER, zone.pageblock_default)
