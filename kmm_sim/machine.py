@@ -18,7 +18,7 @@ from operator import index
 from typing import Any
 
 from kmm_sim.boot import boot_bench, boot_dump, boot_pc
-from kmm_sim.calls.arguments import gfp_mask
+from kmm_sim.calls.arguments import GOOD_MASKS, gfp_mask
 from kmm_sim.calls.context import ContextCalls
 from kmm_sim.calls.percpu import PercpuCalls
 from kmm_sim.calls.slab import SlabCalls
@@ -28,6 +28,7 @@ from kmm_sim.mm.bad_page import compound_head
 from kmm_sim.mm.gfp import ZERO
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Node, Zone
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE, Page, page_address, pfn_to_virt, virt_to_pfn
+from kmm_sim.mm.page_alloc import alloc_pages, free_pages
 from kmm_sim.mm.page_ref import get_page, put_page
 from kmm_sim.mm.pcp import drain_pages_zone
 from kmm_sim.mm.sysctl import sysctl_read, sysctl_write
@@ -171,7 +172,9 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
 
         Linux: alloc_pages(), include/linux/gfp.h
         """
-        return page_alloc.alloc_pages(self.node, gfp_mask(gfp), _order(order))
+        if not (type(gfp) is type(order) is int and gfp in GOOD_MASKS and 0 <= order <= MAX_PAGE_ORDER):
+            gfp, order = gfp_mask(gfp), _order(order)
+        return alloc_pages(self.node, gfp, order)
 
     def alloc_pages_node(self, nid: int, gfp: int, order: int) -> Page | None:
         """Return pages of memory bank ``nid``, or of another if that has none left.
@@ -236,9 +239,11 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
 
         Linux: __free_pages(), mm/page_alloc.c
         """
-        if type(page) is not Page or self.node.mem_map.get(page.pfn) is not page:
+        if type(page) is not Page or page.zone.node is not self.node:
             page = self._own(page)  # says what it is
-        page_alloc.free_pages(self.node, page, _order(order))
+        if type(order) is not int or not 0 <= order <= MAX_PAGE_ORDER:
+            order = _order(order)
+        free_pages(self.node, page, order)
 
     def free_page(self, page: Page) -> None:
         """Give back one page.  Linux: __free_page(), include/linux/gfp.h"""

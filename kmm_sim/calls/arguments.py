@@ -7,19 +7,20 @@ from operator import index
 
 from kmm_sim.mm.gfp import GFP_BITS_MASK, GFP_ZONE_BAD, Gfp, gfp_names
 
-__all__ = ["gfp_mask"]
+__all__ = ["GOOD_MASKS", "gfp_mask"]
 
 MOVABLE_MASK = int(Gfp.MOVABLE | Gfp.RECLAIMABLE)
 
-_CHECKED: set[int] = set()  # the masks that were found good: a driver uses the same few again and again
+GOOD_MASKS: set[int] = set()
+"""The masks that were looked at before: a driver uses the same few again and again."""
 
 
 def gfp_mask(gfp: int) -> int:
     """Return a mask as a plain int; ValueError for bits that do not exist or contradict."""
     mask = gfp if type(gfp) is int else int(index(gfp))
-    if mask not in _CHECKED:
+    if mask not in GOOD_MASKS:
         _check(mask)
-        _CHECKED.add(mask)
+        GOOD_MASKS.add(mask)
     return mask
 
 

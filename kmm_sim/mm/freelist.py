@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from kmm_sim.mm.bad_page import check_new_pages
 from kmm_sim.mm.buddy import rmqueue_smallest
+from kmm_sim.mm.events import PcpDel
 from kmm_sim.mm.fallback import rmqueue_or_fallback
 from kmm_sim.mm.gfp import DIRECT_RECLAIM, HIGH, KSWAPD_RECLAIM, NOMEMALLOC
 from kmm_sim.mm.highatomic import reserve_highatomic_pageblock
@@ -25,20 +26,32 @@ from kmm_sim.mm.internal import (
     ALLOC_WMARK_MASK,
     ALLOC_WMARK_MIN,
 )
-from kmm_sim.mm.mmzone import NR_PAGE_ORDERS, Migrate, Node, Wmark, Zone, ZoneFlag, ZoneType
+from kmm_sim.mm.mmzone import (
+    MIGRATE_PCPTYPES,
+    NR_PAGE_ORDERS,
+    PAGE_ALLOC_COSTLY_ORDER,
+    Migrate,
+    Node,
+    Wmark,
+    Zone,
+    ZoneFlag,
+    ZoneType,
+)
 from kmm_sim.mm.pcp import pcp_allowed_order, rmqueue_pcplist
 from kmm_sim.mm.vmscan import wakeup_kswapd
 from kmm_sim.mm.vmstat import clear_zone_flag, set_zone_flag
-from kmm_sim.mm.watermark import zone_watermark_fast
+from kmm_sim.mm.watermark import has_free_block, zone_watermark_fast
 
 # Looked up once: a member of an enumeration costs more than the test it is for.
-WMARK_HIGH = int(Wmark.HIGH)
+WMARK_LOW, WMARK_HIGH = int(Wmark.LOW), int(Wmark.HIGH)
+BELOW_HIGH = ZoneFlag.BELOW_HIGH
 NORMAL = ZoneType.NORMAL
 PCP_ALLOWED = tuple(pcp_allowed_order(order) for order in range(NR_PAGE_ORDERS))
 
 __all__ = [
     "alloc_flags_nofragment",
     "get_page_from_freelist",
+    "get_page_from_pcplist",
     "gfp_to_alloc_flags",
     "rmqueue",
     "rmqueue_buddy",
@@ -77,6 +90,38 @@ def rmqueue(zone: Zone, order: int, alloc_flags: int, migratetype: int) -> int |
         clear_zone_flag(zone, ZoneFlag.BOOSTED_WATERMARK)
         if zone.node is not None:
             wakeup_kswapd(zone.node, zone, 0, 0, zone.type)
+    return pfn
+
+
+def get_page_from_pcplist(zone: Zone, order: int, highest_zoneidx: int, migratetype: int) -> int | None:
+    """Take a block from this CPU's lists, if they have one and the zone is above its marks.
+
+    Most requests are of this kind: it is get_page_from_freelist() for them, in one step.
+    Returns None, and has done nothing, if there is anything else to look at.
+
+    Linux: get_page_from_freelist(), rmqueue_pcplist(), mm/page_alloc.c
+    """
+    pcp = zone.pcp
+    if pcp is None or order > PAGE_ALLOC_COSTLY_ORDER or zone.suspects:
+        return None
+    blocks = pcp.lists[MIGRATE_PCPTYPES * order + migratetype]
+    if not blocks:
+        return None
+    wmark, size = WMARK_HIGH, 1 << order
+    if zone.flags:
+        if zone.flags != BELOW_HIGH:
+            return None
+        wmark = WMARK_LOW
+    least = zone.watermark[wmark] + zone.watermark_boost + zone.lowmem_reserve[highest_zoneidx]
+    if zone.vm_stat_free - zone.nr_free_highatomic - size + 1 <= least:
+        return None
+    if order and not (zone.free_area[order].free_list[migratetype].front or has_free_block(zone, order, 0)):
+        return None
+    pfn = blocks.popleft()
+    pcp.count -= size
+    pcp.free_count >>= 1
+    if zone.trace is not None:
+        zone.trace.note(PcpDel, zone.index, zone.cpu, pfn, order, migratetype)
     return pfn
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "RETRY_MAYFAIL",
     "THISNODE",
     "ZERO",
+    "ZONE_TABLE",
     "Gfp",
     "gfp_migratetype",
     "gfp_names",
@@ -123,7 +124,7 @@ NOMEMALLOC = int(Gfp.NOMEMALLOC)
 
 # Indexed by the low four bits.  DMA = 0, DMA32 = 1, NORMAL = 2, MOVABLE = 3.  The
 # combinations that make no sense (DMA with HIGHMEM, say) come out as zone 0.
-_GFP_ZONE_TABLE = (2, 0, 2, 0, 1, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0)
+ZONE_TABLE = (2, 0, 2, 0, 1, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0)
 
 GFP_ZONEMASK = 15
 """The bits that name a zone."""
@@ -179,7 +180,7 @@ def gfp_zone(gfp: int) -> int:
 
     Linux: gfp_zone(), include/linux/gfp.h
     """
-    return _GFP_ZONE_TABLE[gfp & 15]
+    return ZONE_TABLE[gfp & 15]
 
 
 def gfp_migratetype(gfp: int) -> int:

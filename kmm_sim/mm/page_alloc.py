@@ -13,8 +13,18 @@ from kmm_sim.errors import KernelBug
 from kmm_sim.mm.bad_page import bad_free, free_pages_prepare, page_expected_state
 from kmm_sim.mm.buddy import free_one_page
 from kmm_sim.mm.events import HeadRemains, MmPageAlloc, MmPageFree, PageRefMod, SplitPage
-from kmm_sim.mm.freelist import alloc_flags_nofragment, get_page_from_freelist
-from kmm_sim.mm.gfp import COMP, NOWARN, THISNODE, ZERO, gfp_migratetype, gfp_names, gfp_zone
+from kmm_sim.mm.freelist import alloc_flags_nofragment, get_page_from_freelist, get_page_from_pcplist
+from kmm_sim.mm.gfp import (
+    COMP,
+    GFP_ZONEMASK,
+    NOWARN,
+    THISNODE,
+    ZERO,
+    ZONE_TABLE,
+    gfp_migratetype,
+    gfp_names,
+    gfp_zone,
+)
 from kmm_sim.mm.internal import ALLOC_WMARK_LOW
 from kmm_sim.mm.mmzone import Migrate, Node, Wmark, build_zonelists
 from kmm_sim.mm.page import PAGE_SIZE, Page, get_order
@@ -38,6 +48,8 @@ __all__ = [
     "warn_alloc",
 ]
 
+COMP_OR_ZERO = COMP | ZERO
+
 
 def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
     """Return the first page of 2**order physically contiguous pages, or None.
@@ -53,16 +65,17 @@ def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
         gfp = current_gfp_context(current, gfp)
     if gfp & THISNODE and len(node.nids) > 1:
         return _on_this_node(node, gfp, order)
-    highest_zoneidx, migratetype = gfp_zone(gfp), gfp_migratetype(gfp)
-    if not node.group_by_mobility:
-        migratetype = 0
-    alloc_flags = ALLOC_WMARK_LOW | alloc_flags_nofragment(node, gfp, highest_zoneidx)
-    pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
+    highest_zoneidx = ZONE_TABLE[gfp & GFP_ZONEMASK]  # gfp_zone(), without the call
+    migratetype = gfp >> 3 & 3 if node.group_by_mobility else 0  # gfp_migratetype()
+    zones = node.zonelists[highest_zoneidx]
+    pfn = get_page_from_pcplist(zones[0], order, highest_zoneidx, migratetype) if zones else None
     if pfn is None:
-        pfn = alloc_pages_slowpath(node, gfp, order, highest_zoneidx, migratetype)
-    trace = node.trace
-    if trace is not None:
-        trace.emit(MmPageAlloc(pfn, order, migratetype, gfp))
+        alloc_flags = ALLOC_WMARK_LOW | alloc_flags_nofragment(node, gfp, highest_zoneidx)
+        pfn = get_page_from_freelist(node, order, alloc_flags, highest_zoneidx, migratetype)
+        if pfn is None:
+            pfn = alloc_pages_slowpath(node, gfp, order, highest_zoneidx, migratetype)
+    if node.trace is not None:
+        node.trace.note(MmPageAlloc, pfn, order, migratetype, gfp)
     if pfn is None:
         warn_alloc(node, gfp, order)
         return None
@@ -97,12 +110,14 @@ def prep_new_page(node: Node, pfn: int, order: int, gfp: int) -> Page:
 
     Linux: prep_new_page(), mm/page_alloc.c
     """
-    page = node.mem_map.get(pfn) or node.page(pfn)
+    page = node.mem_map.get(pfn) or node.pfn_to_page(pfn)
+    assert page is not None  # it was on a free list
     page.order, page.gfp, page.refcount = order, gfp, 1
-    if gfp & COMP and order:
-        page.flags |= PG_HEAD
-    if gfp & ZERO or node.init_on_alloc:
-        node.memory.clear_pages(pfn, order)
+    if gfp & COMP_OR_ZERO or node.init_on_alloc:
+        if gfp & COMP and order:
+            page.flags |= PG_HEAD
+        if gfp & ZERO or node.init_on_alloc:
+            node.memory.clear_pages(pfn, order)
     return page
 
 
@@ -130,6 +145,21 @@ def free_pages(node: Node, page: Page, order: int) -> None:
 
     Linux: __free_pages(), mm/page_alloc.c
     """
+    zone = page.zone
+    if (
+        page.order == order
+        and page.refcount == 1
+        and page.flags == zone.page_links
+        and not (page.mapcount or page.mapping or node.init_on_free or node.page_poison)
+        and node.teaching
+    ):
+        # Nearly every free: there is nothing to complain of and nothing to wipe.
+        if node.trace is not None:
+            node.trace.note(MmPageFree, page.pfn, order)
+        page.order = -1
+        page.refcount = page.private = 0
+        free_unref_page(zone, page.pfn, order)
+        return
     plain = page.order == order and page.refcount == 1 and page_expected_state(page)
     if not plain and node.teaching and (reason := bad_free(node, page, order)):
         raise KernelBug(reason)
@@ -180,7 +210,7 @@ def make_alloc_exact(node: Node, page: Page, order: int, nr_pages: int) -> None:
         single.order, single.gfp, single.refcount = 0, gfp, 1
     for surplus in range(pfn + nr_pages, pfn + (1 << order)):
         if node.trace is not None:
-            node.trace.emit(MmPageFree(surplus, 0))
+            node.trace.note(MmPageFree, surplus, 0)
         if surplus in node.mem_map:
             node.mem_map[surplus].order = -1
         free_one_page(zone, surplus, 0, zone.pageblock_migratetype(surplus), to_tail=True)
@@ -236,7 +266,7 @@ def alloc_pages_bulk(node: Node, gfp: int, nr_pages: int) -> list[Page]:
                 if pfn is None:
                     break
                 if node.trace is not None:
-                    node.trace.emit(MmPageAlloc(pfn, 0, int(migratetype), gfp))
+                    node.trace.note(MmPageAlloc, pfn, 0, int(migratetype), gfp)
                 pages.append(prep_new_page(node, pfn, 0, gfp))
             break
     if not pages and (page := alloc_pages(node, gfp, 0)) is not None:
