@@ -239,7 +239,7 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
 
         Linux: __free_pages(), mm/page_alloc.c
         """
-        if type(page) is not Page or page.zone.node is not self.node:
+        if type(page) is not Page or self.node.mem_map.get(page.pfn) is not page:
             page = self._own(page)  # says what it is
         if type(order) is not int or not 0 <= order <= MAX_PAGE_ORDER:
             order = _order(order)
