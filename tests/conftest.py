@@ -22,8 +22,9 @@ CHROMIUM = [
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give a test that waits for a browser a second try, which the summary reports: a busy machine is no defect."""
+    waiting = (ROOT / "tests" / "browser", ROOT / "tests" / "jupyterlab")
     for item in items:
-        if item.path.is_relative_to(ROOT / "tests" / "browser") or item.path.is_relative_to(ROOT / "tests" / "jupyterlab"):
+        if any(item.path.is_relative_to(folder) for folder in waiting):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
