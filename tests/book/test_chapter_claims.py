@@ -1,8 +1,9 @@
-"""The chapter "Getting pages" answers each claim of the notes it follows, and shows what was recorded as it was."""
+"""The chapters answer each claim of the notes they follow, and show what was recorded as it was."""
 
 import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from kmm_sim import GFP_KERNEL, Machine
 from kmm_sim.observe import snapshot
 from kmm_sim.recording import read
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 CHAPTER = ROOT / "book/getting-pages.md"
 RECORDED = ROOT / "book/recorded"
 RECORDING = ROOT / "tests/data/linux-6.12.117-pages-split_merge_dma.jsonl.gz"
@@ -20,53 +22,38 @@ RECORDING = ROOT / "tests/data/linux-6.12.117-pages-split_merge_dma.jsonl.gz"
 
 @dataclass(frozen=True)
 class Claim:
-    """What the notes claim, where the chapter answers, and what the answer cannot do without."""
+    """What the notes claim, where a chapter answers, and what the answer cannot do without: see claims.toml."""
 
+    number: int
     name: str
+    chapter: str
     anchor: str
     says: tuple[str, ...]
 
 
-CLAIMS = (
-    Claim("alloc_pages() gives 2**order pages and the first struct page", "pages-and-addresses",
-          ("m.alloc_pages(GFP_KERNEL, 2)", "`struct page` of the first", "without a gap")),
-    Claim("the calls are declared in gfp.h", "pages-and-addresses", ("<linux/mm.h>", "not in `gfp.h`")),
-    Claim("page_address() gives the address", "pages-and-addresses", ("direct map", "high memory", "`NULL`")),
-    Claim("__get_free_pages() gives an address", "pages-and-addresses", ("__get_free_pages()", "__GFP_HIGHMEM")),
-    Claim("a request can fail", "failure", ("`NULL`, the other 0", "ENOMEM", "An order above 10")),
-    Claim("get_zeroed_page() takes an unsigned int", "zeroed-pages", ("`gfp_t`", "__GFP_ZERO", "init_on_alloc")),
-    Claim("zeroed pages keep secrets from users", "zeroed-pages", ("user process", "password")),
-    Claim("pages are freed by page or by address, with their order", "giving-back",
-          ("order that was asked for", "m.free_pages_addr(0, 2)")),
-    Claim("a wrong free crashes at once", "wrong-free", ("Linux does not", "three pages are lost", "second free")),
-    Claim("a wrong free crashes at once", "wrong-free-recorded",
-          ("CONFIG_DEBUG_VM", "free_pages_prepare()", "check_new_pages()", "order too large", "order too small")),
-    Claim("blocks have a power of two of pages", "order", ("2<sup>n</sup>", "multiple of its size", "order is 10")),
-    Claim("three pages out of four", "three-pages", ("you get four", "alloc_pages_exact()", "free_pages_exact()")),
-    Claim("freeing is the exact reverse", "not-the-reverse", ("only if the way is clear", "fragmentation")),
-    Claim("the unit is 4 KiB", "page-size", ("4096", "arm64", "16 or 64 KiB", "kmalloc()")),
-)
-each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: f"{claim.anchor}: {claim.name}")
+CLAIMS = [Claim(**claim) for claim in tomllib.loads((HERE / "claims.toml").read_text(encoding="utf-8"))["claim"]]
+each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: f"{claim.chapter}#{claim.anchor}: {claim.name}")
 
 
-def answer(anchor: str) -> str:
+def answer(claim: Claim) -> str:
     """The text from an anchor to the next anchor or section, with its line breaks undone."""
-    text = CHAPTER.read_text(encoding="utf-8")
-    answer_to = rf"^\({anchor}\)=\n(?:###? [^\n]*\n)?(.*?)(?=^\([\w-]+\)=$|^###? )"
+    text = (ROOT / f"book/{claim.chapter}.md").read_text(encoding="utf-8")
+    answer_to = rf"^\({claim.anchor}\)=\n(?:##+ [^\n]*\n)?(.*?)(?=^\([\w-]+\)=$|^##+ |\Z)"
     found = re.search(answer_to, text, re.MULTILINE | re.DOTALL)
-    assert found, f"the chapter has no anchor ({anchor})="
+    assert found, f"{claim.chapter} has no anchor ({claim.anchor})="
     return re.sub(r"\s+", " ", found.group(1))
 
 
 @each_claim
-def test_the_chapter_answers_each_claim_of_the_notes(claim):
-    missing = [words for words in claim.says if words not in answer(claim.anchor)]
+def test_the_book_answers_each_claim_of_the_notes(claim):
+    assert claim.says
+    missing = [words for words in claim.says if words not in answer(claim)]
     assert not missing
 
 
 @each_claim
 def test_the_answer_has_a_place_in_the_page(claim, built_book):
-    assert f'id="{claim.anchor}"' in (built_book / "book/getting-pages.html").read_text(encoding="utf-8")
+    assert f'id="{claim.anchor}"' in (built_book / f"book/{claim.chapter}.html").read_text(encoding="utf-8")
 
 
 def test_the_chapter_sums_up_every_claim_in_one_table():
@@ -124,12 +111,12 @@ def test_the_bench_of_the_chapter_gives_the_recorded_lists():
 
 
 def test_every_recorded_text_names_its_kernel_and_is_shown():
-    chapter = CHAPTER.read_text(encoding="utf-8")
+    book = "".join(chapter.read_text(encoding="utf-8") for chapter in (ROOT / "book").glob("*.md"))
     texts = sorted(RECORDED.iterdir())
     assert texts
     for text in texts:
         assert re.search(r"-\d+\.\d+\.\d+\.txt$", text.name)
-        assert f"recorded/{text.name}" in chapter
+        assert f"recorded/{text.name}" in book
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "book").glob("*.md")))
