@@ -6,42 +6,84 @@ turns a scene into JSON, ``diff`` finds what differs between two of them, and ``
 what the browser does with that.  A scene is a dict of nodes:
 
     ""          the Stage: which panels there are, in which order, and the calls to make
-    "m"         a panel: Cells, Lists or Line
-    "m:64"      what is in it: a Block of cells, an EntryList
+    "m"         a panel, such as Cells, Lists, Table: see panels.py
+    "m:64"      what is in it: a Block of cells, an EntryList, a Row
 
 A text is a string, or a phrase: a tuple of its name and what goes into its gaps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any
+
+from kmm_sim.labs.forms import Choice, Flags, Form, Gap, Number, Pick, Toggle, Typed
+from kmm_sim.labs.panels import (
+    Block,
+    Box,
+    Bytes,
+    Cells,
+    EntryList,
+    Flow,
+    Line,
+    Lists,
+    Map,
+    Mark,
+    Plot,
+    Row,
+    Series,
+    Shelf,
+    Shelves,
+    Span,
+    Step,
+    Strip,
+    Table,
+    Text,
+)
 
 __all__ = [
     "Block",
+    "Box",
+    "Bytes",
     "Cells",
     "Choice",
     "Count",
     "EntryList",
+    "Flags",
+    "Flow",
     "Form",
+    "Gap",
     "Kind",
     "Line",
     "Lists",
+    "Map",
+    "Mark",
     "Node",
     "Number",
     "Pick",
+    "Plot",
+    "Row",
     "Scene",
+    "Series",
+    "Shelf",
+    "Shelves",
+    "Span",
     "Stage",
+    "Step",
+    "Strip",
+    "Table",
     "Text",
+    "Toggle",
+    "Typed",
     "apply",
     "as_json",
     "diff",
     "encode",
+    "strips",
 ]
 
 Json = Any
-Text = str | tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,112 +103,43 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A gap in a call: one of these words."""
-
-    choice: str
-    label: Text
-    options: tuple[str, ...]
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A gap in a call: a whole number, with a note for each; ``follows`` takes it from a Pick's block."""
-
-    number: str
-    label: Text
-    value: int
-    low: int
-    high: int
-    notes: tuple[Text, ...] = ()
-    follows: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """A gap in a call: one of the blocks in a panel that are in this state."""
-
-    pick: str
-    label: Text
-    panels: tuple[str, ...]
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A call to make, written as C: words and gaps.  ``block`` names the gap that a click on a block fills."""
-
-    does: str
-    parts: tuple[str | Choice | Number | Pick, ...]
-    button: Text
-    prototype: Text
-    hint: Text = ""
-    block: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Stage:
-    """The root: the title, the panels from left to right, the calls, what the letters mean."""
+    """The root: the title, the panels in reading order, the calls, what the letters mean.
+
+    ``layout`` puts panels side by side where there is room: a tuple for each row, with the keys
+    in it from left to right; a key given twice is twice as wide.  Without it every panel takes a
+    row of its own, but that Cells and the Lists after them share one.
+    """
 
     title: Text
     panels: tuple[str, ...]
     forms: tuple[Form, ...] = ()
     kinds: tuple[Kind, ...] = ()
     caption: Text = ""
+    layout: tuple[tuple[str, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """A panel: ``count`` cells from number ``start`` on, in rows of ``columns``; its Blocks tile them."""
-
-    panel: ClassVar[str] = "cells"
-    title: Text
-    note: Text
-    start: int
-    count: int
-    columns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A run of 2**order cells; its key ends with the number of the first."""
-
-    order: int
-    state: str = "free"
-    kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """A panel: EntryLists, from top to bottom.  ``hand`` names the panels whose blocks may be in hand."""
-
-    panel: ClassVar[str] = "lists"
-    title: Text
-    note: Text
-    lists: tuple[str, ...]
-    hand: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EntryList:
-    """A list: its name, a note, and the keys of the blocks on it, head first."""
-
-    label: Text
-    note: Text = ""
-    keys: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A panel: one line of a text file."""
-
-    panel: ClassVar[str] = "line"
-    title: Text
-    text: Text
-
-
-Node = Stage | Cells | Block | Lists | EntryList | Line
+Node = (
+    Stage
+    | Cells
+    | Block
+    | Lists
+    | EntryList
+    | Line
+    | Table
+    | Row
+    | Bytes
+    | Span
+    | Shelves
+    | Shelf
+    | Box
+    | Plot
+    | Series
+    | Map
+    | Strip
+    | Flow
+    | Step
+)
 Scene = Mapping[str, Node]
 Encoded = dict[str, dict[str, Json]]
 Patch = dict[str, Json]
@@ -193,6 +166,30 @@ def as_json(value: Any) -> Json:
     if isinstance(value, tuple):
         return [as_json(each) for each in value]
     return _record(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def strips(key: str, start: int, runs: Iterable[tuple[str, int]], size: int = 0) -> dict[str, Strip]:
+    """Cut ``runs``, each a letter and a number of pages, into the Strips of the Map with this key.
+
+    A strip has ``size`` pages (0: a 256th of all, and 64 at least), so that a change sends only
+    the strip that it is in.
+    """
+    runs = list(runs)
+    size = size or max(64, 1 << (sum(count for _, count in runs) // 256).bit_length())
+    cut: dict[int, list[str | int]] = {}
+    at = start
+    for letter, count in runs:
+        end = at + count
+        while at < end:
+            first = max(start, at - at % size)
+            part = min(end, at - at % size + size) - at
+            strip = cut.setdefault(first, [])
+            if len(strip) > 1 and strip[-2] == letter:
+                strip[-1] = int(strip[-1]) + part
+            else:
+                strip += [letter, part]
+            at += part
+    return {f"{key}:{first}": Strip(tuple(strip)) for first, strip in cut.items()}
 
 
 def diff(old: Encoded, new: Encoded) -> Patch:
