@@ -11,8 +11,8 @@ have it elsewhere, in an object of its own.  What is left over shifts the object
 by another cache line, its colour, so that they do not all fall into the same cache sets.
 
 Linux: mm/slab.c, which was removed in 6.8
-Simplified: one node, no debugging, no reaping of idle caches by a timer; kmalloc() takes pages
-above 8 KiB.
+Simplified: one node, no debugging, no reaping of idle caches by a timer; a slab may have two pages
+on a small machine too; kmalloc() takes pages above 8 KiB.
 """
 
 from __future__ import annotations
@@ -208,9 +208,9 @@ def cache_create(s: SlabCache) -> None:
 
     Linux: kmem_cache_create(), mm/slab.c
     """
-    s.size = align_up(align_up(s.object_size, WORD), s.align)
-    s.inuse = s.size
-    s.off_slab = s.size >= OFF_SLAB_MIN
+    s.size = align_up(s.object_size, WORD)
+    s.off_slab = s.size >= OFF_SLAB_MIN  # asked before the size is aligned
+    s.size = s.inuse = align_up(s.size, s.align)
     left_over = calculate_slab_order(s)
     s.slab_size = align_up(s.num * SIZEOF_BUFCTL + SIZEOF_SLAB, s.align)
     if s.off_slab and left_over >= s.slab_size:

@@ -3,6 +3,7 @@
 import pytest
 
 from kmm_sim import GFP_KERNEL, Machine
+from kmm_sim.mm.slab_common import SlabFlags
 from kmm_sim.mm.slab_events import ArrayFill, ArrayTransfer, ObjectGet, ObjectPut, SlabDiscard, SlabList, SlabNew
 from kmm_sim.observe import validate_slab
 
@@ -91,6 +92,33 @@ def test_a_large_object_has_its_descriptor_in_an_object_of_its_own():
     machine.kmem_cache_free(cache, ptr)
     machine.kmem_cache_destroy(cache)
     validate_slab(machine)
+
+
+def test_whether_an_object_is_large_is_asked_before_its_size_is_aligned():
+    """504 bytes, aligned to a cache line, are 512; the descriptor stays on the slab all the same."""
+    cache = Machine(pages=64, slab="slab").kmem_cache_create("example", 504, align=64)
+    assert (cache.size, cache.num, cache.off_slab) == (512, 7, False)
+
+
+GENERAL = [(32, 112, 0), (64, 59, 0), (128, 30, 0), (192, 20, 0), (256, 15, 0), (512, 8, 0), (1024, 4, 0), (2048, 2, 0),
+           (4096, 1, 0), (8192, 1, 1)]
+
+
+@pytest.mark.parametrize(("size", "objects", "order"), GENERAL)
+def test_the_general_caches_of_2_6_34(size, objects, order):
+    """By cache_estimate() and calculate_slab_order() of 2.6.34."""
+    align = 64 if size >= 64 else 8
+    cache = Machine(pages=64, slab="slab").kmem_cache_create(f"size-{size}", size, align=align)
+    assert (cache.num, cache.order) == (objects, order)
+
+
+def test_slabs_that_can_be_reclaimed_are_as_small_as_can_be():
+    """592 bytes was an inode: 6 to a page, though two pages would waste less."""
+    machine = Machine(pages=64, slab="slab")
+    inode = machine.kmem_cache_create("inode_cache", 592, flags=SlabFlags.RECLAIM_ACCOUNT | SlabFlags.PANIC)
+    other = machine.kmem_cache_create("other", 592)
+    assert (inode.num, inode.order) == (6, 0)
+    assert (other.num, other.order) == (13, 1)
 
 
 def test_500_bytes_are_small_enough_for_a_descriptor_on_the_slab():
