@@ -9,6 +9,9 @@ is all free goes back at once.  Caches are mere names here, and blocks of all ca
 
 kmalloc() puts the size in front of the block, which is why 248 bytes need a block of 256.
 
+This is SLOB of Linux 6.1, its last years.  In 2.6.34 a page that had been full came back to the
+list for small blocks whatever its size, and kmalloc() of a power of two was aligned to 8 bytes only.
+
 Linux: mm/slob.c, which was removed in 6.4
 Simplified: one node; the chain of free blocks is a list beside the page, not in its bytes.
 """
@@ -29,7 +32,6 @@ from kmm_sim.mm.slab_common import (
     WORD,
     KmemCache,
     SlabAllocator,
-    SlabFlags,
     Slabs,
     align_up,
 )
@@ -122,13 +124,15 @@ def _list_for(size: int) -> str:
 # Blocks
 
 
-def slob_page_alloc(page: SlobPage, size: int, align: int) -> int | None:
+def slob_page_alloc(page: SlobPage, size: int, align: int, align_offset: int) -> int | None:
     """Cut a block from a page; return its offset, or None if no free block is large enough.
+
+    What is aligned is the place ``align_offset`` bytes into the block: kmalloc() has a size in front.
 
     Linux: slob_page_alloc(), mm/slob.c
     """
     for nth, (offset, avail) in enumerate(page.free):
-        aligned = align_up(offset, align) if align else offset
+        aligned = align_up(offset + align_offset, align) - align_offset
         delta = aligned - offset
         if avail >= size + delta:
             rest = [[aligned + size, avail - delta - size]] if avail > delta + size else []
@@ -139,7 +143,7 @@ def slob_page_alloc(page: SlobPage, size: int, align: int) -> int | None:
     return None
 
 
-def slob_alloc(slabs: Slabs, size: int, gfp: int, align: int) -> int:
+def slob_alloc(slabs: Slabs, size: int, gfp: int, align: int, align_offset: int) -> int:
     """Return the address of a block of ``size`` bytes, less than a page, or 0.
 
     Linux: slob_alloc(), mm/slob.c
@@ -148,8 +152,9 @@ def slob_alloc(slabs: Slabs, size: int, gfp: int, align: int) -> int:
     size = align_up(size, SLOB_UNIT)
     pages = slob_state(slabs).lists[name]
     for nth, page in enumerate(pages):
-        if page.room >= size and (offset := slob_page_alloc(page, size, align)) is not None:
-            pages[:] = pages[nth:] + pages[:nth]  # the next search begins here
+        if page.room >= size and (offset := slob_page_alloc(page, size, align, align_offset)) is not None:
+            if page.room:
+                pages[:] = pages[nth:] + pages[:nth]  # the next search begins here
             break
     else:
         fresh = alloc_pages(node, gfp & ~ZERO, 0)
@@ -161,7 +166,7 @@ def slob_alloc(slabs: Slabs, size: int, gfp: int, align: int) -> int:
         slabs.pages[fresh.pfn] = page
         if node.trace is not None:
             node.trace.emit(SlobPageNew(fresh.pfn, name))
-        offset = slob_page_alloc(page, size, align)
+        offset = slob_page_alloc(page, size, align, align_offset)
         assert offset is not None
     if not page.free:
         pages.remove(page)
@@ -232,12 +237,13 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
 
     Linux: __kmalloc_node(), mm/slob.c
     """
-    node, align, gfp = slabs.node, ARCH_KMALLOC_MINALIGN, slabs.check_gfp(gfp)
+    node, header, gfp = slabs.node, ARCH_KMALLOC_MINALIGN, slabs.check_gfp(gfp)
     if not size:
         return ZERO_SIZE_PTR
-    if size < PAGE_SIZE - align:
-        block = slob_alloc(slabs, size + align, gfp, align)
-        ptr, given = (block + align if block else 0), size + align
+    if size < PAGE_SIZE - header:
+        natural = size if size & (size - 1) == 0 else 0  # a power of two is aligned to itself
+        block = slob_alloc(slabs, size + header, gfp, max(header, natural), header)
+        ptr, given = (block + header if block else 0), size + header
         if block:
             node.memory.write(block - PAGE_OFFSET, size.to_bytes(WORD, "little"))
     elif size > KMALLOC_MAX_SIZE:
@@ -298,9 +304,8 @@ def new_cache(**fields: Any) -> SlobCache:
 
 
 def cache_create(s: SlobCache) -> None:
-    """Note size and alignment; there is nothing else.  Linux: kmem_cache_create(), mm/slob.c"""
-    s.size = s.inuse = s.object_size
-    s.align = max(s.align if s.flags & SlabFlags.HWCACHE_ALIGN else 0, s.align, WORD)
+    """Round the size up; there is nothing else to lay out.  Linux: __kmem_cache_create(), mm/slob.c"""
+    s.size = s.inuse = align_up(s.object_size, SLOB_UNIT)
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(CacheCreate(s.name, s.object_size, s.size, 0, 0, s.slabs.cpus))
 
@@ -309,7 +314,7 @@ def slab_alloc(s: SlobCache, gfp: int, orig_size: int) -> int:
     """Return the address of an object, or 0.  Linux: kmem_cache_alloc_node(), mm/slob.c"""
     slabs = s.slabs
     if s.size < PAGE_SIZE:
-        ptr = slob_alloc(slabs, s.size, gfp, s.align)
+        ptr = slob_alloc(slabs, s.size, gfp, s.align, 0)
         if ptr:
             slabs.pages[(ptr - PAGE_OFFSET) >> PAGE_SHIFT].owner[ptr % PAGE_SIZE] = s
     else:

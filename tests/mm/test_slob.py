@@ -36,11 +36,24 @@ def test_the_first_block_that_is_large_enough_is_cut(machine):
     a, b, c, d = (machine.kmalloc(size, GFP_KERNEL) for size in (56, 56, 24, 56))
     machine.kfree(a)
     machine.kfree(c)
-    assert machine.kmalloc(16, GFP_KERNEL) == a
+    assert machine.kmalloc(12, GFP_KERNEL) == a
     assert machine.kmalloc(40, GFP_KERNEL) > d, "too large for what is left of a, and for c"
     assert machine.kmalloc(24, GFP_KERNEL) == a + 24, "the first that fits, not the best"
     validate_slab(machine)
     assert b < c
+
+
+@pytest.mark.parametrize("size", [8, 16, 64, 256, 1024, 2048])
+def test_a_power_of_two_is_aligned_to_itself_although_its_size_stands_before_it(machine, size):
+    machine.kmalloc(100, GFP_KERNEL)
+    got = [machine.kmalloc(size, GFP_KERNEL) for _ in range(3)]
+    assert all(ptr % size == 0 for ptr in got)
+    assert all(int.from_bytes(machine.read(ptr - 8, 8), "little") == size for ptr in got)
+    validate_slab(machine)
+
+
+def test_an_odd_size_is_rounded_up_to_two_bytes(machine):
+    assert machine.kmem_cache_create("odd", 41).size == 42
 
 
 def test_freed_neighbours_become_one_block(machine):
