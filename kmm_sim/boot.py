@@ -8,6 +8,8 @@ from operator import index
 from typing import Any
 
 from kmm_sim.mm.buddy import add_to_free_list
+from kmm_sim.mm.gfp import ZONE_TABLE_32
+from kmm_sim.mm.highmem import Highmem
 from kmm_sim.mm.memblock import memblock_free_all
 from kmm_sim.mm.mmzone import (
     MAX_PAGE_ORDER,
@@ -34,6 +36,8 @@ __all__ = ["boot_bench", "boot_dump", "boot_pc", "parse_size"]
 
 # Where the zones of x86-64 end, in pages.
 ZONE_ENDS = ((ZoneType.DMA, 1 << 12), (ZoneType.DMA32, 1 << 20), (ZoneType.NORMAL, 1 << 52))
+# Those of x86-32 without PAE: what is above 896 MiB has no address of its own.
+ZONE_ENDS_32 = ((ZoneType.DMA, 1 << 12), (ZoneType.NORMAL, 896 << 8), (ZoneType.HIGHMEM, 1 << 20))
 UNITS = {"B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
 MIGRATE_LETTERS = {"U": 0, "M": 1, "E": 2, "H": 3, "I": 4}
 
@@ -55,10 +59,13 @@ def boot_bench(pages: int, cpus: int = 1, pcp: bool = False) -> Node:
     return Node((zone,), group_by_mobility=False)
 
 
-def boot_pc(memory: int | str, cpus: int = 1, pcp: bool = True, nodes: int = 1) -> Node:
+def boot_pc(
+    memory: int | str, cpus: int = 1, pcp: bool = True, nodes: int = 1, highmem: bool = False
+) -> Node:
     """Return the node of a PC with ``memory`` bytes, its zones and marks as x86-64 has them.
 
-    With more than one of ``nodes`` the memory is in that many banks of the same size.
+    With more than one of ``nodes`` the memory is in that many banks of the same size.  With
+    ``highmem`` it is a PC of 32 bits, whose memory above 896 MiB is high memory.
 
     Linux: free_area_init(), mm/mm_init.c
     Simplified: no holes, and all memory but page frame 0 belongs to the allocator.
@@ -68,9 +75,13 @@ def boot_pc(memory: int | str, cpus: int = 1, pcp: bool = True, nodes: int = 1) 
         raise ValueError(f"a PC has from 1 MiB to 64 TiB of memory, not {memory!r}")
     if not 1 <= index(nodes) <= 8 or (nodes > 1 and end // nodes < 1 << 12):
         raise ValueError(f"a PC has 1 to 8 nodes of at least 16 MiB each, not {nodes} in {memory!r}")
+    if highmem and (nodes > 1 or end > 1 << 20):
+        raise ValueError(f"a 32-bit PC has up to 4 GiB in one bank, not {memory!r} in {nodes}")
     grouped = end >= PAGEBLOCK_NR_PAGES * MIGRATE_TYPES
-    zones = _zones_of_banks(end, nodes) if nodes > 1 else _zones_between(1, end, 0, 0)
+    ends = ZONE_ENDS_32 if highmem else ZONE_ENDS
+    zones = _zones_of_banks(end, nodes) if nodes > 1 else _zones_between(1, end, 0, 0, ends)
     for zone in zones:
+        zone.highmem = highmem and zone.type is ZoneType.HIGHMEM
         zone.pageblock_default = Migrate.MOVABLE if grouped else Migrate.UNMOVABLE
         zone.stat_threshold = calculate_normal_threshold(zone.managed_pages, cpus)
         memblock_free_all(zone)
@@ -78,14 +89,18 @@ def boot_pc(memory: int | str, cpus: int = 1, pcp: bool = True, nodes: int = 1) 
     setup_per_zone_wmarks(zones, sysctl.min_free_kbytes)
     setup_per_zone_lowmem_reserve(zones)
     node = Node(tuple(zones), group_by_mobility=grouped, sysctl=sysctl, reclaim=True)
+    if highmem:
+        node.zone_table, node.highmem = ZONE_TABLE_32, Highmem()
     _setup_cpus(zones, cpus, pcp)
     return node
 
 
-def _zones_between(start: int, end: int, nid: int, index: int) -> list[Zone]:
+def _zones_between(
+    start: int, end: int, nid: int, index: int, ends: Sequence[tuple[ZoneType, int]] = ZONE_ENDS
+) -> list[Zone]:
     """Return the zones of one bank of memory, from page frame ``start`` to ``end``."""
     zones: list[Zone] = []
-    for kind, limit in ZONE_ENDS:
+    for kind, limit in ends:
         if start < min(limit, end):
             spanned = min(limit, end) - start
             zones.append(Zone(index + len(zones), kind, start, spanned, spanned, nid=nid))

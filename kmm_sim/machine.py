@@ -20,14 +20,15 @@ from typing import Any
 from kmm_sim.boot import boot_bench, boot_dump, boot_pc
 from kmm_sim.calls.arguments import GOOD_MASKS, gfp_mask
 from kmm_sim.calls.context import ContextCalls
+from kmm_sim.calls.highmem import HighmemCalls
 from kmm_sim.calls.percpu import PercpuCalls
 from kmm_sim.calls.slab import SlabCalls
 from kmm_sim.errors import KernelBug
-from kmm_sim.mm import page_alloc
+from kmm_sim.mm import highmem, page_alloc
 from kmm_sim.mm.bad_page import compound_head
-from kmm_sim.mm.gfp import ZERO
+from kmm_sim.mm.gfp import ZERO, Gfp
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Node, Zone
-from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE, Page, page_address, pfn_to_virt, virt_to_pfn
+from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Page, pfn_to_virt, virt_to_pfn
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
 from kmm_sim.mm.page_ref import get_page, put_page
 from kmm_sim.mm.pcp import drain_pages_zone
@@ -37,14 +38,17 @@ from kmm_sim.trace import Trace
 
 __all__ = ["Machine"]
 
+HIGHMEM = int(Gfp.HIGHMEM)
 
-class Machine(ContextCalls, SlabCalls, PercpuCalls):
+
+class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
     """One simulated computer with one bank of memory.
 
     Give it either ``pages`` (a bench of that many pages: a single zone Normal from pfn 0, no
     watermarks) or ``memory`` (a PC with that many bytes, or text such as ``"8 GiB"``).  A PC
     keeps page lists for each of its ``cpus``, a bench does not, unless ``pcp`` says otherwise.
     Its memory is in one bank, or in as many as ``nodes`` says, each next to some of the CPUs.
+    With ``highmem`` it is a PC of 32 bits, with whole pages and kmap() alone: no kmalloc(), no stacks.
     With ``trace=False`` it runs faster and tells nothing.  With ``teaching=False`` a caller who
     breaks the rules gets no error: what happens then is what happens in Linux.
 
@@ -63,6 +67,7 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
         cpus: int = 1,
         nodes: int = 1,
         pcp: bool | None = None,
+        highmem: bool = False,
         trace: bool = True,
         teaching: bool = True,
         slab: str = "slub",
@@ -73,11 +78,14 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
         if (pages is None) == (memory is None):
             raise TypeError("Machine() takes either pages=64 or memory='8 GiB', one of the two")
         if pages is not None:
+            if highmem:
+                raise TypeError("a bench has no high memory: give memory= with highmem=True")
             self._power_on(boot_bench(pages, cpus, pcp=bool(pcp)), trace)
         elif memory is not None:
-            self._power_on(boot_pc(memory, cpus, pcp=pcp is not False, nodes=nodes), trace)
+            self._power_on(boot_pc(memory, cpus, pcp is not False, nodes, highmem), trace)
         self.node.teaching = teaching
-        self.boot_slab(slab, debug=slab_debug, merge=slab_merge, freelist_random=slab_random)
+        if not highmem:
+            self.boot_slab(slab, debug=slab_debug, merge=slab_merge, freelist_random=slab_random)
 
     @classmethod
     def from_dump(cls, dump: Mapping[str, Any], *, trace: bool = True) -> Machine:
@@ -193,12 +201,12 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
         return self.alloc_pages(gfp, 0)
 
     def get_free_pages(self, gfp: int, order: int) -> int:
-        """Return the address of 2**order contiguous pages, or 0 when there are none.
+        """Return the address of 2**order contiguous pages, never of high memory, or 0 when there are none.
 
         Linux: __get_free_pages(), mm/page_alloc.c
         """
-        page = self.alloc_pages(gfp, order)
-        return page_address(page) if page is not None else 0
+        page = self.alloc_pages(gfp_mask(gfp) & ~HIGHMEM, order)
+        return self.page_address(page) if page is not None else 0
 
     def get_free_page(self, gfp: int) -> int:
         """Return the address of one page, or 0.  Linux: __get_free_page(), include/linux/gfp.h"""
@@ -218,8 +226,8 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
 
         Linux: alloc_pages_exact(), mm/page_alloc.c
         """
-        page = page_alloc.alloc_pages_exact(self.node, _exact_size(size), gfp_mask(gfp))
-        return page_address(page) if page is not None else 0
+        page = page_alloc.alloc_pages_exact(self.node, _exact_size(size), gfp_mask(gfp) & ~HIGHMEM)
+        return self.page_address(page) if page is not None else 0
 
     def alloc_pages_bulk(self, gfp: int, nr_pages: int) -> list[Page]:
         """Return up to ``nr_pages`` single pages, not contiguous; at least one if there is one.
@@ -308,13 +316,6 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
 
     # Pages, addresses, bytes
 
-    def page_address(self, page: Page) -> int:
-        """Return the address at which the kernel sees ``page``.
-
-        Linux: page_address(), include/linux/mm.h
-        """
-        return page_address(self._own(page))
-
     def virt_to_page(self, addr: int) -> Page:
         """Return the struct page behind a kernel address.
 
@@ -322,6 +323,8 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
 
         Linux: virt_to_page(), arch/x86/include/asm/page.h
         """
+        if self.node.highmem is not None:
+            return self._virt_to_page_32(index(addr))
         page = self.node.pfn_to_page(virt_to_pfn(index(addr)))
         if page is None and self.is_vmalloc_addr(addr):
             raise KernelBug(
@@ -335,26 +338,39 @@ class Machine(ContextCalls, SlabCalls, PercpuCalls):
             )
         return page
 
+    def _virt_to_page_32(self, addr: int) -> Page:
+        """Return the page that the arithmetic gives, which holds for the direct map alone."""
+        page = self.node.pfn_to_page(addr - highmem.PAGE_OFFSET_32 >> PAGE_SHIFT)
+        if page is None or page.zone.highmem:
+            raise KernelBug(f"virt_to_page of {addr:#x}: only the pages of low memory lie in the direct map")
+        return page
+
     def read(self, addr: int, size: int) -> bytes:
         """Return ``size`` bytes from address ``addr``; KernelBug outside memory."""
         if self.is_vmalloc_addr(addr):
             return self.vread(addr, size)
-        self._span(addr, size)
-        return self.node.memory.read(addr - PAGE_OFFSET, size)
+        return self.node.memory.read(self._span(addr, size), size)
 
     def write(self, addr: int, data: bytes) -> None:
         """Store ``data`` from address ``addr`` on; KernelBug outside memory."""
         if self.is_vmalloc_addr(addr):
             self.vwrite(addr, data)
             return
-        self._span(addr, len(data))
-        self.node.memory.write(addr - PAGE_OFFSET, data)
+        self.node.memory.write(self._span(addr, len(data)), data)
 
-    def _span(self, addr: int, size: int) -> None:
+    def _span(self, addr: int, size: int) -> int:
+        """Return the physical address of the first of so many bytes; KernelBug outside memory."""
         if size < 0:
             raise ValueError(f"a size in bytes is 0 or more, not {size}")
-        self.virt_to_page(addr)
-        self.virt_to_page(addr + max(size, 1) - 1)
+        last = addr + max(size, 1) - 1
+        if self.node.highmem is None:
+            self.virt_to_page(addr)
+            self.virt_to_page(last)
+            return addr - PAGE_OFFSET
+        first, end = (highmem.virt_to_phys(self.node, each) for each in (addr, last))
+        if first is None or end is None or end - first != last - addr:
+            raise KernelBug(f"unable to handle page fault for address {addr:08x}: nothing is mapped there")
+        return first
 
     def _own(self, page: Page) -> Page:
         """Return ``page`` if it is a page of this machine; say what it is otherwise."""

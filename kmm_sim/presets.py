@@ -17,6 +17,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "laptop 8 GiB": {"memory": "8 GiB", "cpus": 4},
     "server 64 GiB, 2 nodes": {"memory": "64 GiB", "cpus": 8, "nodes": 2},
     "router 64 MiB": {"memory": "64 MiB"},
+    "lkd-32bit": {"memory": "2 GiB", "highmem": True},
 }
 """What ``Machine()`` is given for each name; the recorded VM begins from a dump instead."""
 

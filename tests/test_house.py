@@ -23,7 +23,7 @@ FLOORS = (
     {"mm.mmzone"},
     {"mm.events", "mm.slab_events"},
     {"mm.vmstat"},
-    {"mm.buddy", "mm.watermark", "mm.bad_page"},
+    {"mm.buddy", "mm.watermark", "mm.bad_page", "mm.highmem"},
     {"mm.fallback", "mm.memblock"},
     {"mm.pcp", "mm.highatomic"},
     {"mm.sysctl", "mm.vmscan", "mm.compaction", "mm.show_mem"},
@@ -42,13 +42,14 @@ FLOORS = (
     {"observe", "observe.*", "workload"},
     {"recording.*"},
     {"recording"},
+    {"appendix"},
     {"plots", "plots.*"},
     {"labs", "labs.*"},
     {"exercises", "exercises.*"},
     {"__main__"},
 )
 STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "presets", "calls", "calls.*", "machine", "",
-                         "observe", "observe.*", "workload", "recording", "recording.*", "__main__")
+                         "observe", "observe.*", "workload", "recording", "recording.*", "appendix", "__main__")
 
 
 def module_name(path: Path) -> str:

@@ -41,6 +41,8 @@ class SlabCalls(VmallocCalls):
     @property
     def slabs(self) -> Slabs:
         """The slab layer."""
+        if self.node.highmem is not None:
+            raise ValueError("the 32-bit machine has whole pages and kmap(): kmalloc() and caches are those of x86-64")
         if self._slabs is None:
             self.boot_slab()
         assert self._slabs is not None

@@ -26,6 +26,8 @@ class VmallocCalls:
     @property
     def vmap_space(self) -> VmapSpace:
         """The kernel's addresses for vmalloc(); made when it is asked for first."""
+        if self.node.highmem is not None:
+            raise ValueError("the 32-bit machine has whole pages and kmap(): vmalloc() and stacks are those of x86-64")
         if self._vmap_space is None:
             self._vmap_space = vmap_space(self.node, len(self.node.zones[0].vm_stat_diff))
         return self._vmap_space

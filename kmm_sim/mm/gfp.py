@@ -45,6 +45,7 @@ __all__ = [
     "THISNODE",
     "ZERO",
     "ZONE_TABLE",
+    "ZONE_TABLE_32",
     "Gfp",
     "gfp_migratetype",
     "gfp_names",
@@ -126,6 +127,9 @@ NOMEMALLOC = int(Gfp.NOMEMALLOC)
 # combinations that make no sense (DMA with HIGHMEM, say) come out as zone 0.
 ZONE_TABLE = (2, 0, 2, 0, 1, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0)
 
+ZONE_TABLE_32 = (2, 0, 3, 0, 2, 0, 0, 0, 2, 0, 3, 0, 2, 0, 0, 0)
+"""The same with high memory, as 3, and no zone DMA32: what asks for that gets NORMAL."""
+
 GFP_ZONEMASK = 15
 """The bits that name a zone."""
 
@@ -175,12 +179,12 @@ _NAMES: tuple[tuple[int, str], ...] = tuple(
 )
 
 
-def gfp_zone(gfp: int) -> int:
-    """Return the index of the highest zone that this mask allows.
+def gfp_zone(gfp: int, table: tuple[int, ...] = ZONE_TABLE) -> int:
+    """Return the index of the highest zone that this mask allows; ``table`` says for which kernel.
 
     Linux: gfp_zone(), include/linux/gfp.h
     """
-    return ZONE_TABLE[gfp & 15]
+    return table[gfp & 15]
 
 
 def gfp_migratetype(gfp: int) -> int:

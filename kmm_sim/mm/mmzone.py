@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from kmm_sim.mm.gfp import ZONE_TABLE
 from kmm_sim.mm.memory import Memory
 from kmm_sim.mm.page import Page
 from kmm_sim.mm.page_flags import location_bits
@@ -77,13 +78,20 @@ MIGRATE_PCPTYPES = 3
 
 
 class ZoneType(IntEnum):
-    """The zones of a node, lowest memory first.  Linux: enum zone_type, include/linux/mmzone.h"""
+    """The zones of a node, lowest memory first.
+
+    Linux numbers only the zones that a kernel is built with.  Here a number is the same on every
+    machine: a 32-bit one has no DMA32, and has HighMem where others have Movable.
+
+    Linux: enum zone_type, include/linux/mmzone.h
+    """
 
     DMA = 0
     DMA32 = 1
     NORMAL = 2
     MOVABLE = 3
     DEVICE = 4
+    HIGHMEM = 3
 
 
 MAX_NR_ZONES = len(ZoneType)
@@ -247,7 +255,7 @@ class Zone:
     all blocks but the untouched ones (those have the largest order, and are never a buddy).
     ``pcp`` are the per-CPU lists of the CPU that runs, ``cpu``, or None where there are none;
     ``lru`` are the page frames whose owner could move or reclaim them, ``suspects`` those that
-    somebody referred to while they were free.
+    somebody referred to while they were free.  Pages of ``highmem`` have no address of their own.
 
     Linux: struct zone, include/linux/mmzone.h
     """
@@ -283,14 +291,15 @@ class Zone:
     page_links: int = 0
     suspects: set[int] = field(default_factory=set)
     present_pages: int = 0
+    highmem: bool = False
 
     def __post_init__(self) -> None:
         self.page_links = location_bits(self.nid, self.type)
 
     @property
     def name(self) -> str:
-        """The zone's name as /proc prints it: DMA, DMA32, Normal, Movable."""
-        return ZONE_NAMES[self.type]
+        """The zone's name as /proc prints it: DMA, DMA32, Normal, HighMem, Movable."""
+        return "HighMem" if self.highmem else ZONE_NAMES[self.type]
 
     @property
     def end_pfn(self) -> int:
@@ -356,7 +365,8 @@ class Node:
     Without ``group_by_mobility`` all pages count as unmovable, as on a machine of a few MiB.
     With ``teaching`` a broken call is an error; without, it does what it does in Linux.
     ``current`` is the task that runs, ``tasks`` are those that have memory of their own; ``lru``
-    has the pages that can be reclaimed, oldest first.
+    has the pages that can be reclaimed, oldest first.  On a 32-bit machine ``highmem`` is what
+    kmap() keeps, and ``zone_table`` lets a mask reach the pages that have no address.
 
     Linux: struct pglist_data, include/linux/mmzone.h
     """
@@ -387,6 +397,8 @@ class Node:
     init_on_alloc: bool = False
     init_on_free: bool = False
     page_poison: bool = False
+    zone_table: tuple[int, ...] = ZONE_TABLE
+    highmem: Any = None
 
     def __post_init__(self) -> None:
         for zone in self.zones:

@@ -119,7 +119,7 @@ def page_address(page: Page) -> int:
     """Return the address at which the kernel sees ``page``.
 
     Linux: page_address(), include/linux/mm.h
-    Simplified: every page is in the direct map; there is no high memory.
+    Simplified: of the direct map of x86-64; kmm_sim/mm/highmem.py knows of pages outside it.
     """
     return pfn_to_virt(page.pfn)
 

@@ -20,7 +20,6 @@ from kmm_sim.mm.gfp import (
     NOWARN,
     THISNODE,
     ZERO,
-    ZONE_TABLE,
     gfp_migratetype,
     gfp_names,
     gfp_zone,
@@ -65,7 +64,7 @@ def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
         gfp = current_gfp_context(current, gfp)
     if gfp & THISNODE and len(node.nids) > 1:
         return _on_this_node(node, gfp, order)
-    highest_zoneidx = ZONE_TABLE[gfp & GFP_ZONEMASK]  # gfp_zone(), without the call
+    highest_zoneidx = node.zone_table[gfp & GFP_ZONEMASK]  # gfp_zone(), without the call
     migratetype = gfp >> 3 & 3 if node.group_by_mobility else 0  # gfp_migratetype()
     zones = node.zonelists[highest_zoneidx]
     pfn = get_page_from_pcplist(zones[0], order, highest_zoneidx, migratetype) if zones else None
@@ -251,7 +250,7 @@ def alloc_pages_bulk(node: Node, gfp: int, nr_pages: int) -> list[Page]:
 
     Linux: alloc_pages_bulk_noprof(), mm/page_alloc.c
     """
-    highest_zoneidx = gfp_zone(gfp)
+    highest_zoneidx = gfp_zone(gfp, node.zone_table)
     migratetype = gfp_migratetype(gfp) if node.group_by_mobility else Migrate.UNMOVABLE
     alloc_flags = ALLOC_WMARK_LOW
     zones = node.zonelists[highest_zoneidx]

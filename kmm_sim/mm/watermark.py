@@ -6,7 +6,7 @@ that fails it is tried again against *min*.  Below min the last pages are kept f
 cannot wait.  A request that could have used a higher zone must leave some more of this one.
 
 Linux: mm/page_alloc.c, mm/khugepaged.c
-Simplified: no high memory, no real-time tasks.
+Simplified: no real-time tasks.
 """
 
 from __future__ import annotations
@@ -169,14 +169,14 @@ def calculate_min_free_kbytes(zones: Sequence[Zone]) -> int:
 
     The square root grows slowly: 4 times the memory, twice the reserve.  Where there are
     transparent huge pages, from 512 MiB on, they raise it, so that a few whole pageblocks of
-    each kind stay free.
+    each kind stay free; a 32-bit kernel with two-level page tables has none.
 
     Linux: calculate_min_free_kbytes(), mm/page_alloc.c
     """
     lowmem = [zone for zone in zones if zone.type <= ZoneType.NORMAL]
     lowmem_kbytes = sum(zone.managed_pages for zone in lowmem) << (PAGE_SHIFT - 10)
     min_free_kbytes = min(max(isqrt(lowmem_kbytes * 16), 128), 262144)
-    if lowmem_kbytes >= 512 << 10:
+    if lowmem_kbytes >= 512 << 10 and not any(zone.highmem for zone in zones):
         min_free_kbytes = max(min_free_kbytes, _recommended_min_free_kbytes(lowmem))
     return min_free_kbytes
 

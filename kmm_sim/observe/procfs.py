@@ -49,6 +49,7 @@ SecPageTables NFS_Unstable Bounce WritebackTmp CommitLimit Committed_AS VmallocT
 VmallocChunk Percpu HardwareCorrupted AnonHugePages ShmemHugePages ShmemPmdMapped FileHugePages
 FilePmdMapped Unaccepted HugePages_Total HugePages_Free HugePages_Rsvd HugePages_Surp Hugepagesize
 Hugetlb DirectMap4k DirectMap2M"""
+HIGHMEM_INFO = "HighTotal HighFree LowTotal LowFree"
 
 
 def buddyinfo(source: Machine | Snapshot) -> str:
@@ -109,8 +110,9 @@ def zoneinfo(machine: Machine) -> str:
     node, told = machine.node, set()
     populated = {(zone.nid, zone.type): zone for zone in machine.zones}
     for nid in sorted({zone.nid for zone in machine.zones}):
-        for kind in ZoneType:
-            lines.append(f"Node {nid}, zone {ZONE_NAMES[kind]:>8}")
+        for kind in ZoneType if node.highmem is None else (ZoneType.DMA, ZoneType.NORMAL, ZoneType.HIGHMEM):
+            highmem = node.highmem is not None and kind is ZoneType.HIGHMEM
+            lines.append(f"Node {nid}, zone {'HighMem' if highmem else ZONE_NAMES[kind]:>8}")
             zone = populated.get((nid, kind))
             if zone is None:
                 lines += _empty_zone(kind)
@@ -161,7 +163,8 @@ def _zone(node: Node, zone: Zone) -> list[str]:
     }
     marks = [mark + zone.watermark_boost for mark in zone.watermark]
     sizes = (zone.spanned_pages, zone.present_pages or zone.managed_pages, zone.managed_pages)
-    lines = _marks(zone.vm_stat_free, zone.watermark_boost, marks, sizes, zone.lowmem_reserve)
+    reserve = zone.lowmem_reserve if node.highmem is None else [zone.lowmem_reserve[n] for n in (0, 2, 3, 4)]
+    lines = _marks(zone.vm_stat_free, zone.watermark_boost, marks, sizes, reserve)
     lines += [f"      {name:<12} {known.get(name, 0)}" for name in ZONE_STATS.split()]
     lines.append("  pagesets")
     for cpu, pcp in enumerate(zone.per_cpu_pageset):
@@ -197,10 +200,14 @@ def meminfo(machine: Machine) -> str:
         "Dirty": sum(entry.dirty and not entry.anon for entry in node.lru.values()),
         "AnonPages": anon,
     }
+    known |= {"HighTotal": sum(zone.managed_pages for zone in node.zones if zone.highmem)}
+    known |= {"HighFree": sum(zone.vm_stat_free for zone in node.zones if zone.highmem)}
+    known |= {"LowTotal": known["MemTotal"] - known["HighTotal"], "LowFree": free - known["HighFree"]}
     kib = {name: pages << (PAGE_SHIFT - 10) for name, pages in known.items()}
     kib |= {"Hugepagesize": 2048, "CommitLimit": (kib["MemTotal"] // 2) + kib["SwapTotal"]}
     kib |= _elsewhere(machine)
-    return "".join(_meminfo_line(name, kib.get(name, 0)) for name in MEMINFO.split())
+    names = MEMINFO.replace("SwapTotal", HIGHMEM_INFO + " SwapTotal") if node.highmem is not None else MEMINFO
+    return "".join(_meminfo_line(name, kib.get(name, 0)) for name in names.split())
 
 
 def _meminfo_line(name: str, value: int) -> str:
@@ -212,6 +219,8 @@ def _meminfo_line(name: str, value: int) -> str:
 
 def _elsewhere(machine: Machine) -> dict[str, int]:
     """Return what vmalloc, the stacks and the per-CPU variables take, in KiB."""
+    if machine.node.highmem is not None:
+        return {}
     lines = (line.split() for line in vmalloc_meminfo(machine).splitlines())
     return {words[0].rstrip(":"): int(words[1]) for words in lines}
 
