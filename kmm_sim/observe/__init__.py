@@ -5,8 +5,10 @@ from kmm_sim.observe.dump import dump
 from kmm_sim.observe.percpu import PercpuSnapshot, mempool_replay, percpu_replay, percpu_snapshot
 from kmm_sim.observe.procfs import buddyinfo, meminfo, pagetypeinfo, zoneinfo
 from kmm_sim.observe.replay import frames, replay
+from kmm_sim.observe.slab_lists import ListedSlab, ListsView, lists_frames, lists_replay, lists_snapshot
 from kmm_sim.observe.slabinfo import slabinfo, sysfs_slab
 from kmm_sim.observe.slabs import CacheView, CpuView, SlabView, slab_frames, slab_replay, slab_snapshot
+from kmm_sim.observe.slob_pages import BlockPage, SlobView, slob_frames, slob_replay, slob_snapshot
 from kmm_sim.observe.snapshot import (
     Allocation,
     FreeBlocks,
@@ -25,13 +27,17 @@ from kmm_sim.observe.vmap import VmapSnapshot, vmap_replay, vmap_snapshot
 
 __all__ = [
     "Allocation",
+    "BlockPage",
     "CacheView",
     "CpuView",
     "FreeBlocks",
+    "ListedSlab",
+    "ListsView",
     "PcpBlocks",
     "PercpuSnapshot",
     "Reclaimable",
     "SlabView",
+    "SlobView",
     "Snapshot",
     "StackSnapshot",
     "VmapSnapshot",
@@ -40,6 +46,9 @@ __all__ = [
     "dump",
     "frames",
     "kernel_stack_kb",
+    "lists_frames",
+    "lists_replay",
+    "lists_snapshot",
     "meminfo",
     "mempool_replay",
     "pagetypeinfo",
@@ -50,6 +59,9 @@ __all__ = [
     "slab_replay",
     "slab_snapshot",
     "slabinfo",
+    "slob_frames",
+    "slob_replay",
+    "slob_snapshot",
     "snapshot",
     "stack_replay",
     "stack_snapshot",
