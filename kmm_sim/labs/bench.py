@@ -48,7 +48,8 @@ class Bench(anywidget.AnyWidget):
     _room: traitlets.List[int] = traitlets.List().tag(sync=True)  # its height in a wide column and on a phone
 
     def __init__(self, run: Run) -> None:
-        super().__init__(phrases=dict(PHRASES), scene=run.start, frames=list(run.frames), _room=run.room)
+        phrases = {**PHRASES, **run.lab.phrases}
+        super().__init__(phrases=phrases, scene=run.start, frames=list(run.frames), _room=run.room)
         self.run = run
         self.on_msg(self._on_message)
 

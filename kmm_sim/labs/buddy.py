@@ -30,6 +30,7 @@ from kmm_sim.labs.scene import (
     Stage,
     Text,
 )
+from kmm_sim.labs.view import PAGES
 from kmm_sim.machine import Machine
 from kmm_sim.mm.events import (
     FreeListAdd,
@@ -100,6 +101,9 @@ class Free:
 
 class BuddyLab:
     """From a machine's state to a scene, and from what a reader asks for to a call."""
+
+    view = PAGES
+    phrases: Mapping[str, str] = {}
 
     def __init__(self, title: Text = ("title",), caption: Text = "") -> None:
         self.title = title

@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A run: the calls made on a machine, and the frames to show for them.
 
-There is one frame an event.  To act on an earlier moment, the run takes the machine back: it
-restores the machine as it was at first and makes the calls again, which gives the same state
-because a machine has no chance in it.  What came later is gone, as after any undo.
+There is one frame an event, or one a call, as the lab's view has it.  To act on an earlier
+moment, the run takes the machine back: it restores the machine as it was at first and makes
+the calls again, which gives the same state because a machine has no chance in it.  What came
+later is gone, as after any undo.
 """
 
 from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from kmm_sim.labs.room import room
 from kmm_sim.labs.scene import Scene, Text, as_json, diff, encode
+from kmm_sim.labs.view import Called, Desk, On, View
 from kmm_sim.machine import Machine
-from kmm_sim.observe import Snapshot, frames, snapshot
 from kmm_sim.trace import Event, Trace
 
 __all__ = ["Call", "Frame", "Lab", "Run"]
@@ -26,32 +27,43 @@ Frame = list[Any]
 
 
 class Call(Protocol):
-    """A call that can be made again: it prints as a phrase, and acts on a machine."""
+    """A call that can be made again: it prints as a phrase, and acts on a machine (or a Desk)."""
 
     def text(self) -> Text:
         """Return the call as C."""
 
-    def __call__(self, machine: Machine) -> object:
+    def __call__(self, machine: Any, /) -> object:
         """Make the call."""
 
 
 class Lab(Protocol):
     """What makes one lab differ from another; everything else is shared."""
 
-    def draw(self, state: Snapshot) -> Scene:
+    @property
+    def view(self) -> View:
+        """How it sees its machine, such as ``PAGES``: what ``draw`` is given."""
+
+    @property
+    def phrases(self) -> Mapping[str, str]:
+        """Its own phrases, added to those that all labs have; a text may be a plain string as well."""
+
+    def draw(self, state: Any) -> Scene:
         """Return the scene of a state: equal states, equal scenes."""
 
     def tell(self, event: Event) -> tuple[Any, ...]:
-        """Return an event as a phrase.  Raises TypeError for one that the lab does not know."""
+        """Return an event as a phrase: ``"NAME", gaps ...`` for ``says.NAME`` and ``log.NAME``.
+
+        Without phrases of one's own: ``"other", line of the trace, sentence``.
+        """
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call that a reader asks for.  Raises ValueError or TypeError if it is none."""
 
 
 class Run:
-    """The calls on one machine since the lab first saw it, and their frames."""
+    """The calls on one machine (or Desk) since the lab first saw it, and their frames."""
 
-    def __init__(self, machine: Machine, lab: Lab) -> None:
+    def __init__(self, machine: Machine | Desk, lab: Lab) -> None:
         self.machine = machine
         self.lab = lab
         self.frames: list[Frame] = []
@@ -68,9 +80,12 @@ class Run:
         self._look()
 
     def _look(self) -> None:
-        self.state = snapshot(self.machine)
+        self.state = self.lab.view.look(self.machine)
         self.scene = encode(self.lab.draw(self.state))
-        self.seen = len(self.machine.trace)
+        self._mark()
+
+    def _mark(self) -> None:
+        self.seen = {name: len(machine.trace) for name, machine in _machines(self.machine).items()}
 
     def make(self, call: Call, at: int | None = None) -> int:
         """Make ``call`` at frame ``at`` (None: now); return how many earlier frames still stand.
@@ -81,16 +96,13 @@ class Run:
         self.catch_up()
         undone = self._take_back(len(self.frames) if at is None else at)
         try:
-            call(self.machine)
+            answer = call(self.machine)
         except Exception:
-            for again, _ in undone:
-                again(self.machine)
-            self.calls += undone
-            self._look()
+            self._put_back(undone)
             raise
         kept = self.calls[-1][1] if self.calls else self.floor
         del self.frames[kept:]
-        self._record(call.text())
+        self._record(call.text(), answer)
         self.calls.append((call, len(self.frames)))
         return kept
 
@@ -110,8 +122,8 @@ class Run:
     def catch_up(self) -> int:
         """Show what was done to the machine elsewhere; return how many frames stood before."""
         kept = len(self.frames)
-        if len(self.machine.trace) > self.seen:
-            self._record(("call.other",))
+        if any(self._events()):
+            self._record(("call.other",), None)
             self._begin()
             self.recorded = []
         return kept
@@ -124,29 +136,75 @@ class Run:
         if not undone:
             return []
         del self.calls[stand:]
-        vars(self.machine).update(vars(_copy(self.first)))
+        _restore(self.machine, _copy(self.first))
         for call, _ in self.calls:
             call(self.machine)
         self._look()
         return undone
 
-    def _record(self, text: Text) -> None:
-        """Append a frame for each event since the last look."""
-        events = self.machine.trace[self.seen :]
+    def _put_back(self, undone: list[tuple[Call, int]]) -> None:
+        """Make the calls again that were undone for one that failed, perhaps halfway."""
+        again = undone
+        if isinstance(self.machine, Desk) or any(self._events()):
+            _restore(self.machine, _copy(self.first))
+            again = self.calls + undone
+        for call, _ in again:
+            call(self.machine)
+        self.calls += undone
+        self._look()
+
+    def _events(self) -> Iterator[Event]:
+        """Yield what was traced since the last look, machine by machine."""
+        machines = _machines(self.machine)
+        for name, machine in machines.items():
+            for event in machine.trace[self.seen[name] :]:
+                yield On(name, event) if len(machines) > 1 else event
+
+    def _record(self, text: Text, answer: object) -> None:
+        """Append the frames of what was done since the last look, a call with this text and answer."""
+        view, events = self.lab.view, list(self._events())
+        if view.frames is None or not events:
+            events = [Called(answer, tuple(events))]
+            between = []
+        else:
+            between = list(view.frames(self.state, events))[:-1]
+        self.state = view.look(self.machine)
+        self._mark()
         first = True
-        for event, state in zip(events, frames(self.state, events), strict=True):
+        for event, state in zip(events, [*between, self.state], strict=True):
             scene = encode(self.lab.draw(state))
-            frame: Frame = [list(self.lab.tell(event)), diff(self.scene, scene)]
+            frame: Frame = [self._told(event), diff(self.scene, scene)]
             self.frames.append([*frame, as_json(text)] if first else frame)
             self.scene, first = scene, False
-        self.state = snapshot(self.machine)
-        self.seen = len(self.machine.trace)
+
+    def _told(self, event: Event) -> list[Any]:
+        """Return an event as a phrase; of several machines each is named."""
+        if isinstance(event, On):
+            return ["on", event.machine, self._told(event.event)]
+        return [as_json(part) for part in self.lab.tell(event)]
 
 
-def _copy(machine: Machine) -> Machine:
-    """Return a machine in the same state, with a trace of its own that begins with the same events.
+def _machines(subject: Machine | Desk) -> dict[str, Machine]:
+    return subject.machines if isinstance(subject, Desk) else {"": subject}
+
+
+def _copy(subject: Machine | Desk) -> Machine | Desk:
+    """Return it in the same state, each machine with a trace of its own that begins with the same events.
 
     What a machine has of code, such as the module of its slab allocator, is not copied but shared.
     """
-    shared: dict[int, object] = {id(module): module for module in list(sys.modules.values())}
-    return copy.deepcopy(machine, shared | {id(machine.trace): Trace(machine.trace)})
+    memo: dict[int, object] = {id(module): module for module in list(sys.modules.values())}
+    for machine in _machines(subject).values():
+        memo[id(machine.trace)] = Trace(machine.trace)
+    return copy.deepcopy(subject, memo)
+
+
+def _restore(subject: Machine | Desk, state: Machine | Desk) -> None:
+    """Put a state back into the machines that others may hold."""
+    mine, theirs = _machines(subject), _machines(state)
+    for name, machine in theirs.items():
+        if name in mine:
+            vars(mine[name]).update(vars(machine))
+    if isinstance(subject, Desk):
+        vars(subject).clear()
+        vars(subject).update(vars(state) | {name: mine.get(name, theirs[name]) for name in theirs})

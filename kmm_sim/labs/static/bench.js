@@ -120,8 +120,7 @@ class BenchView {
   sentence() {
     const { at, end, frames } = this.player;
     if (!at) return this.say(end ? ["ready", end] : ["ready.none"]);
-    const [name, ...gaps] = frames[at - 1][0];
-    return this.phrases.named(`says.${name}`, gaps);
+    return this.phrases.told("says", frames[at - 1][0]);
   }
 
   drawText() {

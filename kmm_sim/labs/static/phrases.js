@@ -27,6 +27,13 @@ export class Phrases {
     return Array.isArray(text) ? this.named(text[0], text.slice(1)) : text ?? "";
   }
 
+  // An event, in one of its two tellings: "says" is a sentence, "log" a line of the trace. Of several machines
+  // each is named.
+  told(how, [name, ...gaps]) {
+    if (name === "on") return `${gaps[0]}: ${this.told(how, gaps[1])}`;
+    return this.named(`${how}.${name}`, gaps);
+  }
+
   value(gap) {
     if (!gap?.count) return gap;
     return gap.count.reduce((sum, key) => sum + (this.nodes().get(key)?.keys?.length ?? 0), 0);

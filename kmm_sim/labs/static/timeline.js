@@ -105,9 +105,9 @@ export class Timeline {
 
   line(frame, parent) {
     const { phrases, say } = this.bench;
-    const [[name, ...gaps], , call] = frame;
+    const [event, , call] = frame;
     const elements = call ? [make("li", { class: "kmm-calls-line" }, say(call))] : [];
-    elements.push(make("li", {}, phrases.named(`log.${name}`, gaps)));
+    elements.push(make("li", {}, phrases.told("log", event)));
     parent.append(...elements);
     return { frame, elements };
   }
