@@ -31,7 +31,7 @@ FLOORS = (
     {"mm.slowpath"},
     {"mm.page_alloc", "mm.page_ref"},
     {"mm.slab_common", "mm.pgtable"},
-    {"mm.vmap_node", "mm.kmalloc", "mm.slub_def"},
+    {"mm.vmap_node", "mm.kmalloc", "mm.slub_def", "mm.kernel_caches"},
     {"mm.slub_debug"},
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another
     {"mm.fault", "mm.ioremap"},

@@ -11,7 +11,7 @@ from typing import Any
 from kmm_sim.calls.arguments import gfp_mask
 from kmm_sim.calls.vmalloc import VmallocCalls
 from kmm_sim.errors import KernelBug
-from kmm_sim.mm import kmalloc, slab_common
+from kmm_sim.mm import kernel_caches, kmalloc, slab_common
 from kmm_sim.mm.gfp import DIRECT_RECLAIM, ZERO
 from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.page import PAGE_SIZE
@@ -179,6 +179,15 @@ class SlabCalls(VmallocCalls):
         if index(flags) & ~SLAB_FLAGS_PERMITTED:
             raise ValueError(f"{SlabFlags(flags & ~SLAB_FLAGS_PERMITTED)!r} cannot be asked for")
         return slab_common.kmem_cache_create(self.slabs, name, size, align, index(flags), ctor, usersize)
+
+    def kernel_cache(self, name: str) -> KmemCache:
+        """Return one of the caches that Linux makes at boot: "task_struct", "inode_cache", ...
+
+        Raises ValueError for a name that is not in kmm_sim.mm.kernel_caches.
+
+        Linux: fork_init(), kernel/fork.c; inode_init(), fs/inode.c
+        """
+        return kernel_caches.kernel_cache(self.slabs, name)
 
     def kmem_cache_alloc(self, cache: KmemCache, gfp: int) -> int:
         """Return the address of an object, or 0.  Linux: kmem_cache_alloc(), mm/slub.c"""

@@ -32,7 +32,8 @@
     slub_debug.py  red zones, poison, tracks, reports             mm/slub.c
     slub.py        a slab for each CPU                            mm/slub.c
     slab.py        three lists, arrays, colours (2.6.34)          mm/slab.c
-    slob.py        first fit (2.6.34)                             mm/slob.c
+    slob.py        first fit (6.1)                                mm/slob.c
+    kernel_caches.py  task_struct, inodes and others              kernel/fork.c, fs/inode.c
     rbtree.py      red-black trees                                lib/rbtree.c
     vmap_area.py   where in the address space there is room       mm/vmalloc.c
     vmap_node.py   addresses in use, waiting, in pools            mm/vmalloc.c
