@@ -54,7 +54,8 @@ class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
 
     ``slab`` names the slab allocator; ``slab_debug="FZPU"`` has it check every object, as the boot
     parameter does; with ``slab_merge=False`` alike caches stay apart; ``slab_random=1``, any
-    number, shuffles the objects of new slabs by that seed.
+    number, shuffles the objects of new slabs by that seed, and ``slab_hardened=1`` scrambles the
+    pointers in free objects.
 
     Raises ValueError or TypeError for a size that no machine has.
     """
@@ -74,6 +75,7 @@ class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
         slab_debug: str = "",
         slab_merge: bool = True,
         slab_random: int | None = None,
+        slab_hardened: int | None = None,
     ) -> None:
         if (pages is None) == (memory is None):
             raise TypeError("Machine() takes either pages=64 or memory='8 GiB', one of the two")
@@ -85,7 +87,9 @@ class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
             self._power_on(boot_pc(memory, cpus, pcp is not False, nodes, highmem), trace)
         self.node.teaching = teaching
         if not highmem:
-            self.boot_slab(slab, debug=slab_debug, merge=slab_merge, freelist_random=slab_random)
+            self.boot_slab(
+                slab, debug=slab_debug, merge=slab_merge, freelist_random=slab_random, hardened=slab_hardened
+            )
 
     @classmethod
     def from_dump(cls, dump: Mapping[str, Any], *, trace: bool = True) -> Machine:

@@ -55,6 +55,7 @@ class SlabCalls(VmallocCalls):
         merge: bool = True,
         debug: str = "",
         freelist_random: int | None = None,
+        hardened: int | None = None,
     ) -> None:
         """Begin anew with a slab allocator: "slub", "slab" or "slob"; for the rest see Machine.
 
@@ -71,6 +72,7 @@ class SlabCalls(VmallocCalls):
             self.node, ALLOCATORS[allocator], self.cpus, merge and allocator == "slub", slab_debug_flags(debug), order,
             pages=self.node.slab_pages,
             check_gfp=gfp_mask,
+            secrets=Secrets(random.Random(hardened)) if hardened is not None else None,
         )
 
     # Memory of any size
@@ -253,6 +255,20 @@ class RandomOrder:
             self.rng.shuffle(sequence)
         start = self.rng.randrange(count)
         return [at for at in sequence[start:] + sequence[:start] if at < objects]
+
+
+class Secrets:
+    """The secret number of each cache, as CONFIG_SLAB_FREELIST_HARDENED has it.
+
+    Linux: do_kmem_cache_create(), mm/slub.c
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+
+    def __call__(self) -> int:
+        """Return 64 random bits."""
+        return self.rng.getrandbits(64)
 
 
 DEBUG_LETTERS = {

@@ -61,7 +61,7 @@ def kernel_cache(slabs: Slabs, name: str) -> KmemCache:
 
     Raises ValueError for a name that is not in KERNEL_CACHES.
 
-    Linux: fork_init(), kernel/fork.c; inode_init(), fs/inode.c; and so on, as KERNEL_CACHES says
+    Linux: fork_init(), kernel/fork.c
     """
     asked = KERNEL_CACHES.get(name)
     if asked is None:

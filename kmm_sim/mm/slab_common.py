@@ -170,6 +170,7 @@ class Slabs:
     ``kmalloc_table[gfp]`` are the caches for kmalloc() by size; see kmm_sim/mm/kmalloc.py.
     ``check_gfp`` returns a mask that was not seen before as a plain number, or says what is wrong
     with it.  ``freelist_order`` says in which order a new slab hands out its objects; None is by address.
+    ``secrets`` draws the number with which a hardened cache scrambles its free pointers, if it does.
     ``debug`` are flags that every cache gets, as with the boot parameter slab_debug; ``ticks``
     is the clock of their tracks, ``state`` what else an allocator keeps for all its caches.
 
@@ -182,6 +183,7 @@ class Slabs:
     merge: bool = True
     debug: int = 0
     freelist_order: Callable[[KmemCache, int], Sequence[int]] | None = None
+    secrets: Callable[[], int] | None = None
     check_gfp: Callable[[int], int] = int
     caches: list[KmemCache] = field(default_factory=list)
     pages: dict[int, Any] = field(default_factory=dict)

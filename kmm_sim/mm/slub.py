@@ -99,6 +99,8 @@ def cache_create(s: SlubCache) -> None:
     s.debug = kmem_cache_debug(s)
     if not s.flags & SlabFlags.CONSISTENCY_CHECKS:
         s.flags |= int(SlabFlags.CMPXCHG_DOUBLE)
+    if slabs.secrets is not None:
+        s.random = slabs.secrets()
     s.cpu_slab = [KmemCacheCpu(cpu, NO_SLAB) for cpu in range(slabs.cpus)]
     s.zone = slabs.node.zones[0]
     if slabs.node.trace is not None:

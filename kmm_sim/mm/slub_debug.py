@@ -29,6 +29,8 @@ __all__ = [
     "check_object",
     "check_slab_on_free",
     "free_debug_processing",
+    "freelist_ptr_encode",
+    "get_freepointer",
     "get_info_end",
     "init_object",
     "link_objects",
@@ -102,11 +104,33 @@ def _orig_size(s: SlubCache, ptr: int) -> int:
     return s.object_size
 
 
+def freelist_ptr_encode(s: SlubCache, ptr: int, ptr_addr: int) -> int:
+    """Return a free pointer as it is written at ``ptr_addr``: plain, or scrambled in a hardened cache.
+
+    Whoever overwrites it without the secret sends the kernel to an address that is none.  The same
+    operation decodes it.
+
+    Linux: freelist_ptr_encode(), mm/slub.c
+    """
+    if s.random is None:
+        return ptr
+    return ptr ^ s.random ^ int.from_bytes(ptr_addr.to_bytes(WORD, "little"), "big")
+
+
 def set_freepointer(s: SlubCache, slab: Slab, index: int, after: int | None) -> None:
     """Write into a free object where the next one is.  Linux: set_freepointer(), mm/slub.c"""
     target = 0 if after is None else slab.base + after * s.size
     place = slab.base + index * s.size + s.offset
-    s.slabs.node.memory.write(place - PAGE_OFFSET, target.to_bytes(WORD, "little"))
+    s.slabs.node.memory.write(place - PAGE_OFFSET, freelist_ptr_encode(s, target, place).to_bytes(WORD, "little"))
+
+
+def get_freepointer(s: SlubCache, ptr: int) -> int:
+    """Return the address that the free object at ``ptr`` points to; 0 ends the list.
+
+    Linux: get_freepointer(), mm/slub.c
+    """
+    place = ptr + s.offset
+    return freelist_ptr_encode(s, int.from_bytes(_read(s, place, WORD), "little"), place)
 
 
 def init_object(s: SlubCache, ptr: int, value: int) -> None:
@@ -209,7 +233,7 @@ def print_trailer(s: SlubCache, slab: Slab, ptr: int) -> None:
     start = slab.base - s.red_left_pad
     print_tracking(s, ptr)
     print_slab_info(s, slab)
-    after = int.from_bytes(_read(s, ptr + s.offset, WORD), "little")
+    after = get_freepointer(s, ptr)
     s.slabs.node.dmesg += [f"Object 0x{ptr:016x} @offset={ptr - start} fp=0x{after:016x}", ""]
     if s.flags & SlabFlags.RED_ZONE:
         print_section(s, "Redzone  ", ptr - s.red_left_pad, s.red_left_pad)

@@ -11,8 +11,7 @@ at most 1/16 of it if that can be had, else 1/8, else 1/4.
 
 Linux: mm/slub.c, mm/slab.h
 Simplified: no KASAN; what is followed are lists of indices beside the objects.  The free pointers
-stand in the objects too, as real bytes, while the machine traces; nobody follows those, and
-they are not scrambled as a hardened kernel's are.
+stand in the objects too, as real bytes, while the machine traces; nobody follows those.
 """
 
 from __future__ import annotations
@@ -123,6 +122,7 @@ class SlubCache(KmemCache):
 
     ``offset`` is where in an object the free pointer stands, in bytes.  ``cpu_partial_slabs``
     is how many slabs a CPU may keep aside, ``min_partial`` how many the node keeps in any case.
+    ``random`` is the secret of its free pointers if those are hardened.
     ``tracks`` are who allocated and who freed an object, by its address.
 
     Linux: struct kmem_cache, mm/slab.h
@@ -137,6 +137,7 @@ class SlubCache(KmemCache):
     min_partial: int = 0
     allocflags: int = 0
     freeptr_offset: int | None = None
+    random: int | None = None
     tracks: dict[int, list[Any]] = field(default_factory=dict)
     cpu_slab: list[KmemCacheCpu] = field(default_factory=list)
     node: KmemCacheNode = field(default_factory=KmemCacheNode)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kmm_sim import GFP_KERNEL, KernelBug, Machine
+from kmm_sim.mm import slub_debug
 from kmm_sim.mm.slab_common import SlabFlags
 from kmm_sim.observe import slab_replay, slab_snapshot, validate_slab
 
@@ -181,3 +182,42 @@ def test_without_checks_and_teaching_only_the_second_free_in_a_row_is_seen():
     machine.kfree(a)
     assert [machine.kmalloc(64, GFP_KERNEL) for _ in range(3)] == [a, b, a], "one object has two owners"
     assert len(machine.dmesg) == 1
+
+
+def word(machine, ptr):
+    return int.from_bytes(machine.read(ptr, 8), "little")
+
+
+def test_a_free_object_points_to_the_next_one():
+    machine = Machine(pages=64)
+    cache = machine.kmem_cache_create("example", 64, flags=SlabFlags.NO_MERGE)
+    a, b = (machine.kmem_cache_alloc(cache, GFP_KERNEL) for _ in range(2))
+    machine.kmem_cache_free(cache, b)
+    machine.kmem_cache_free(cache, a)
+    assert word(machine, a + cache.offset) == slub_debug.get_freepointer(cache, a) == b
+
+
+def test_a_hardened_cache_scrambles_its_free_pointers_and_only_the_secret_reads_them():
+    machine = Machine(pages=64, slab_hardened=1)
+    cache = machine.kmem_cache_create("example", 64, flags=SlabFlags.NO_MERGE)
+    a, b = (machine.kmem_cache_alloc(cache, GFP_KERNEL) for _ in range(2))
+    machine.kmem_cache_free(cache, b)
+    machine.kmem_cache_free(cache, a)
+    place = a + cache.offset
+    stored = word(machine, place)
+    assert stored != b
+    assert slub_debug.get_freepointer(cache, a) == b
+    swapped = int.from_bytes(place.to_bytes(8, "little"), "big")
+    assert stored == b ^ cache.random ^ swapped
+    other = machine.kmem_cache_create("other", 64, flags=SlabFlags.NO_MERGE)
+    assert other.random != cache.random
+
+
+def test_hardening_changes_no_address():
+    got = []
+    for hardened in (None, 7):
+        machine = Machine(pages=64, slab_hardened=hardened)
+        a, b = machine.kmalloc(64, GFP_KERNEL), machine.kmalloc(64, GFP_KERNEL)
+        machine.kfree(a)
+        got.append((a, b, machine.kmalloc(64, GFP_KERNEL)))
+    assert got[0] == got[1]
