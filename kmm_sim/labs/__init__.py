@@ -12,11 +12,12 @@ from collections.abc import Iterable
 
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.buddy import MAX_PAGES, BuddyLab, recorded
+from kmm_sim.labs.kmalloc import kmalloc_lab
 from kmm_sim.labs.run import Run
 from kmm_sim.machine import Machine
 from kmm_sim.workload import Op, parse
 
-__all__ = ["Bench", "buddy_lab"]
+__all__ = ["Bench", "buddy_lab", "kmalloc_lab"]
 
 
 def buddy_lab(
@@ -24,23 +25,30 @@ def buddy_lab(
     script: str | Iterable[Op] = "",
     *,
     pages: int = 64,
+    seed: int | None = None,
+    steps: int = 24,
+    link: str = "",
     title: str = "",
     caption: str = "",
 ) -> Bench:
     """Return a lab on ``machine`` (by default a bench of ``pages`` pages) that shows its buddy allocator.
 
     ``script`` is done first, and is the recorded run that the lab opens with: text such as
-    ``"+3 +0 -0"``, or steps as ``kmm_sim.workload`` has them.  The machine may have 1024 pages
-    at most, and must be tracing; ValueError if not, or if the script has no such step.
+    ``"+3 +0 -0"``, or steps as ``kmm_sim.workload`` has them; or ``steps`` of random traffic, drawn
+    from ``seed``.  ``link`` is the text that "Copy link" in a lab gives: the lab opens as it was
+    then.  The machine may have 1024 pages at most, and must be tracing; ValueError if not, if the
+    script has no such step, or for both a script and a seed.
     """
+    text = isinstance(script, str)
+    if seed is not None and (not text or script):
+        raise ValueError("buddy_lab() takes a script or a seed, one of the two")
+    lab = BuddyLab(title or ("title",), caption)
+    settings: dict[str, Value] = {"script": script} if seed is None and text else {"seed": seed or 0, "steps": steps}
+    if machine is None and text:
+        opening = Opening("buddy", partial(opened, lab), {"pages": pages} | settings)
+        return Bench(opening.run(), opening, link)
     machine = Machine(pages=pages) if machine is None else machine
-    size = sum(zone.spanned_pages for zone in machine.zones)
-    if size > MAX_PAGES:
-        raise ValueError(f"buddy_lab() draws every page, up to {MAX_PAGES} of them; this machine has {size}")
-    if not machine.tracing:
-        raise ValueError("buddy_lab() shows what a machine traces: set machine.tracing = True")
-    run = Run(machine, BuddyLab(title or ("title",), caption))
-    for call in recorded(machine, parse(script) if isinstance(script, str) else script):
-        run.make(call)
-    run.keep_as_recorded()
-    return Bench(run)
+    ops = parse(script) if isinstance(script, str) else script
+    if seed is not None:
+        ops = seeded(seed, steps)
+    return Bench(record(machine, lab, ops), Opening("buddy"), link)

@@ -1,0 +1,487 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kmalloc lab: ask for bytes, see the class, the waste, the object in its slab in its page.
+
+    kmalloc_lab()                                   nothing asked for yet
+    kmalloc_lab("+100 +100 +90 -0 +120 +9000")      with a recorded run: ask, give back the 0th, ...
+
+A frame is a call: how a slab comes to its pages, step by step, is the slab lab's subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kmm_sim.errors import KernelBug
+from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.run import Call, Run
+from kmm_sim.labs.scene import (
+    Box,
+    Choice,
+    Form,
+    Kind,
+    Line,
+    Node,
+    Number,
+    Pick,
+    Plot,
+    Row,
+    Scene,
+    Series,
+    Shelf,
+    Shelves,
+    Stage,
+    Table,
+    Text,
+)
+from kmm_sim.labs.view import Called, Desk, View
+from kmm_sim.machine import Machine
+from kmm_sim.mm.events import MmPageAlloc
+from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_KERNEL_ACCOUNT, Gfp, gfp_names
+from kmm_sim.mm.kmalloc import KMALLOC_SIZES, ZERO_SIZE_PTR, kmalloc_size_roundup
+from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, get_order
+from kmm_sim.mm.slab_common import KMALLOC_MAX_SIZE
+from kmm_sim.mm.slab_events import SlabDiscard, SlabNew
+from kmm_sim.observe import slab_snapshot, slabinfo
+from kmm_sim.trace import Event
+
+__all__ = ["Ask", "GiveBack", "GiveBackWrongly", "Held", "KmallocLab", "KmallocState", "kmalloc_lab", "parse"]
+
+MASKS = {
+    gfp_names(mask): int(mask)
+    for mask in (GFP_KERNEL, GFP_ATOMIC, GFP_KERNEL_ACCOUNT, GFP_KERNEL | Gfp.RECLAIMABLE)
+}
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+SHOWN_SLOTS = 64
+"""The most slots of a slab that are drawn; those in use always are."""
+SHOWN_ROWS = 10
+
+WRONG = {
+    "NULL": "",
+    "kmalloc(0)": "",
+    "p + 8": "Linux 6.12 says nothing: the next owner gets p + 8, and shares bytes with the neighbour.",
+    "p (freed before)": "Linux 6.12 with a hardened freelist stops with a BUG if p was freed last; else it says "
+    "nothing, and p gets two owners.",
+    "vmalloc(4096)": "Linux 6.12 looks for a struct page that does not exist, and faults: an oops.",
+    "page_address(alloc_page())": "Linux 6.12 warns once after boot, and frees the page.",
+}
+"""What can be handed to kfree() without having been given by kmalloc(), and what Linux makes of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a caller has: its address, the bytes asked for, the bytes there are, the class."""
+
+    ptr: int
+    asked: int
+    room: int
+    name: str
+    letter: str
+
+    @property
+    def waste(self) -> int:
+        """The bytes that nobody asked for."""
+        return self.room - self.asked
+
+
+@dataclass(frozen=True, slots=True)
+class SlabState:
+    """A slab, or the pages of a large request: which slot has which letter."""
+
+    pfn: int
+    order: int
+    objects: int
+    letters: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class KmallocState:
+    """All that is drawn."""
+
+    held: tuple[Held, ...]
+    slabs: Mapping[str, tuple[SlabState, ...]]
+    last: Held | None
+    slabinfo: str
+    asked: tuple[int, ...]
+
+
+def kmalloc_lab(
+    script: str = "", machine: Machine | None = None, *, pages: int = 128, title: str = "", caption: str = ""
+) -> Bench:
+    """Return a lab on ``machine`` (by default a bench of ``pages`` pages) that shows what kmalloc() gives.
+
+    ``script`` is the recorded run that it opens with: ``"+100"`` asks for 100 bytes, ``"-0"`` gives back
+    what the 0th request got.  Raises ValueError if it has no such step.
+    """
+    desk = _desk(Machine(pages=pages) if machine is None else machine)
+    run = Run(desk, KmallocLab(title or "kmalloc(): bytes, classes, slabs", caption))
+    for call in _recorded(desk, parse(script)):
+        run.make(call)
+    run.keep_as_recorded()
+    return Bench(run)
+
+
+class KmallocDesk(Desk):
+    """A machine, and what its caller has: what is held by address, how often it asked, what was last."""
+
+    machine: Machine
+    held: dict[int, Held]
+    made: int
+    last: Held | None
+    freed: int
+    asked: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return repr(self.machine)
+
+    def by_letter(self, letter: str) -> Held:
+        """Return what is held under a letter; ValueError if nothing is."""
+        for held in self.held.values():
+            if held.letter == letter:
+                return held
+        raise ValueError(f"nothing is held under the letter {letter!r}")
+
+
+def _desk(machine: Machine) -> KmallocDesk:
+    """Return a desk with a machine whose caches exist, so that their making is no part of the run."""
+    for mask in MASKS.values():
+        machine.kmalloc(0, mask)
+    return KmallocDesk(machine=machine, held={}, made=0, last=None, freed=0, asked=())
+
+
+# Calls
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The call kmalloc(size, gfp)."""
+
+    size: int
+    gfp: int = int(GFP_KERNEL)
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return f"p = kmalloc({self.size}, {gfp_names(self.gfp)})"
+
+    def __call__(self, desk: KmallocDesk) -> str:
+        """Make the call; return what became of it as a sentence."""
+        before = len(desk.machine.trace)
+        ptr = desk.machine.kmalloc(self.size, self.gfp)
+        desk.asked = (*desk.asked, self.size)
+        if not ptr:
+            return f"The caller gets NULL: {_why_not(self.size)}"
+        if ptr == ZERO_SIZE_PTR:
+            return "No bytes: the caller gets ZERO_SIZE_PTR, the address 16, which nobody may touch."
+        held = _held(desk.machine, ptr, self.size, _letter(desk.made))
+        desk.held, desk.made, desk.last = desk.held | {ptr: held}, desk.made + 1, held
+        return _says(held, desk.machine.trace[before:])
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """The call kfree() for what is held under this letter."""
+
+    letter: str
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return f"kfree({self.letter})"
+
+    def __call__(self, desk: KmallocDesk) -> str:
+        """Make the call; return what became of it."""
+        before, held = len(desk.machine.trace), desk.by_letter(self.letter)
+        desk.machine.kfree(held.ptr)
+        desk.held = {ptr: each for ptr, each in desk.held.items() if ptr != held.ptr}
+        desk.freed, desk.last = held.ptr, None
+        if held.name.startswith("pages"):
+            return f"{held.letter}: {held.room // PAGE_SIZE} pages go back to the page allocator."
+        gone = any(isinstance(event, SlabDiscard) for event in desk.machine.trace[before:])
+        rest = "the slab is empty and its pages go back." if gone else "the slab keeps its page; the next such " \
+            "request gets this object."
+        return f"{held.letter}: the object goes to the head of its freelist; {rest}"
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBackWrongly:
+    """A call of kfree() with what is not kmalloc()'s, or not held any more."""
+
+    what: str
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return f"kfree({self.what})"
+
+    def __call__(self, desk: KmallocDesk) -> str:
+        """Make the call; KernelBug says what it would do to Linux."""
+        try:
+            desk.machine.kfree(self._pointer(desk))
+        except KernelBug as bug:
+            raise KernelBug(f"{bug}. {WRONG[self.what]}") from None
+        return f"kfree({self.what}) does nothing, and may: an error path can free whatever it has or has not."
+
+    def _pointer(self, desk: KmallocDesk) -> int:
+        if self.what == "p + 8":
+            small = [ptr for ptr, held in desk.held.items() if not held.name.startswith("pages")]
+            if not small:
+                raise ValueError("nothing is held: ask for some bytes first")
+            return small[-1] + 8
+        if self.what == "p (freed before)":
+            if not desk.freed or desk.freed in desk.held:
+                raise ValueError("nothing was freed that is still free: give something back first")
+            return desk.freed
+        if self.what == "vmalloc(4096)":
+            return desk.machine.vmalloc(4096)
+        if self.what == "page_address(alloc_page())":
+            return desk.machine.get_free_page(GFP_KERNEL)
+        return ZERO_SIZE_PTR if self.what == "kmalloc(0)" else 0
+
+
+def _letter(number: int) -> str:
+    """Return a .. z, then a1 .. z1, and so on."""
+    return LETTERS[number % 26] + (str(number // 26) if number >= 26 else "")
+
+
+def _held(machine: Machine, ptr: int, asked: int, letter: str) -> Held:
+    slab = machine.slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+    room = machine.ksize(ptr)
+    return Held(ptr, asked, room, slab.cache.name if slab else f"pages, order {get_order(room)}", letter)
+
+
+def _says(held: Held, events: list[Event]) -> str:
+    waste = f"{held.waste} bytes are waste" if held.waste != 1 else "1 byte is waste"
+    if held.name.startswith("pages"):
+        return f"{held.letter}: too large for a class; the page allocator gives {held.room // PAGE_SIZE} pages. " \
+               f"{waste.capitalize()}."
+    new = next((event for event in events if isinstance(event, SlabNew)), None)
+    pages = [event for event in events if isinstance(event, MmPageAlloc) and event.pfn is not None]
+    where = f"{held.letter}: an object of {held.name}, {held.room} bytes; {waste}."
+    if new is None:
+        return f"{where} Its slab was there: the page allocator hears nothing."
+    count = 1 << pages[-1].order if pages else 1
+    return f"{where} The cache had none free: {count} page{'s' * (count > 1)} from the page allocator " \
+           f"bec{'o' if count > 1 else 'a'}me a slab of {len(new.freelist)} objects."
+
+
+def _why_not(size: int) -> str:
+    if size > KMALLOC_MAX_SIZE:
+        return f"{size} bytes are more than the largest block, {KMALLOC_MAX_SIZE >> 20} MiB."
+    return f"no {kmalloc_size_roundup(size) // PAGE_SIZE or 1} pages in a row are free."
+
+
+# Scripts
+
+
+def parse(text: str) -> tuple[int | str, ...]:
+    """Return the steps of ``"+100 -0"``: sizes to ask for, and ``"-0"``, which gives back the 0th.
+
+    Raises ValueError for a word that is no step, or a request that was not made before.
+    """
+    steps: list[int | str] = []
+    asked = 0
+    for word in text.split():
+        if word[0] not in "+-" or not word[1:].isdecimal():
+            raise ValueError(f"{word!r} is no step: write +BYTES to ask, -N to give back the N-th")
+        if word[0] == "-" and int(word[1:]) >= asked:
+            raise ValueError(f"{word!r}: only {asked} requests were made before it")
+        asked += word[0] == "+"
+        steps.append(int(word[1:]) if word[0] == "+" else word)
+    return tuple(steps)
+
+
+def _recorded(desk: KmallocDesk, steps: tuple[int | str, ...]) -> Iterator[Call]:
+    """Yield the calls of a script one by one, each to be made before the next is asked for."""
+    got: list[str] = []
+    for step in steps:
+        if isinstance(step, int):
+            before = desk.made
+            yield Ask(step)
+            got.append(_letter(before) if desk.made > before else "")
+        elif got[int(step[1:])]:
+            yield GiveBack(got[int(step[1:])])
+
+
+# The picture
+
+
+class KmallocLab:
+    """From a desk to a scene, and from what a reader asks for to a call."""
+
+    phrases: Mapping[str, str] = {}
+
+    def __init__(self, title: Text = "kmalloc(): bytes, classes, slabs", caption: Text = "") -> None:
+        self.title = title
+        self.caption = caption
+        self.view = View(_look)
+
+    def draw(self, state: KmallocState) -> Scene:
+        """Return the scene of a state: slabs by class, what is held, waste over sizes, the slabinfo line."""
+        return {"": self._stage(), **_shelves(state), **_table(state), **_waste(state),
+                "i": Line("/proc/slabinfo", state.slabinfo or "(no slab yet)")}
+
+    def _stage(self) -> Stage:
+        kinds = (Kind("K", 6, "in use"), Kind("P", 2, "whole pages of a large request"))
+        layout = (("s", "s", "t"), ("w",), ("i",))
+        return Stage(self.title, ("s", "t", "w", "i"), (_ask(), _give_back(), _wrongly()), kinds, self.caption, layout)
+
+    def tell(self, event: Event) -> tuple[Any, ...]:
+        """Return a call's answer as a phrase."""
+        assert isinstance(event, Called)
+        own = [str(each) for each in event.events if str(each).startswith(("kmalloc:", "kfree:"))]
+        return "other", own[-1] if own else "(no tracepoint)", str(event.answer)
+
+    def read(self, action: Mapping[str, Any]) -> Call:
+        """Return the call for an action: ask, give, or wrong.  Raises ValueError if it is none."""
+        match action.get("do"):
+            case "ask":
+                size = action.get("size")
+                if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 1 << 48:
+                    raise ValueError(f"a size is a number of bytes, 0 or more, not {size!r}")
+                if (gfp := action.get("gfp")) not in MASKS:
+                    raise ValueError(f"{gfp!r} is none of the masks {', '.join(MASKS)}")
+                return Ask(size, MASKS[gfp])
+            case "give":
+                letter = str(action.get("object") or "").partition(":")[2]
+                if not letter:
+                    raise ValueError("there is nothing to give back: nothing is held")
+                return GiveBack(letter)
+            case "wrong":
+                if (what := action.get("what")) not in WRONG:
+                    raise ValueError(f"{what!r} is nothing that this lab hands to kfree()")
+                return GiveBackWrongly(what)
+            case other:
+                raise ValueError(f"{other!r} is nothing that this lab can do")
+
+
+def _ask() -> Form:
+    size = Number("size", "size: how many bytes you need", 100, 0, KMALLOC_MAX_SIZE + 1)
+    gfp = Choice("gfp", "gfp: how hard to try, and which set of caches", tuple(MASKS), "GFP_KERNEL")
+    return Form("ask", ("p = kmalloc(", size, ", ", gfp, ");"), "Ask", "void *kmalloc(size_t size, gfp_t flags);")
+
+
+def _give_back() -> Form:
+    held = Pick("object", "p: what to give back", ("t",), "held")
+    return Form("give", ("kfree(", held, ");"), "Give back", "void kfree(const void *objp);",
+                "or click a row of the table", "object")
+
+
+def _wrongly() -> Form:
+    what = Choice("what", "what kmalloc() never gave, or not any more", tuple(WRONG), "p + 8")
+    return Form("wrong", ("kfree(", what, ");"), "Do it wrong", "void kfree(const void *objp);")
+
+
+def _look(desk: KmallocDesk) -> KmallocState:
+    machine = desk.machine
+    letters = {ptr: held.letter for ptr, held in desk.held.items()}
+    slabs: dict[str, tuple[SlabState, ...]] = {}
+    for name, cache in slab_snapshot(machine).items():
+        size = next((s.size for s in machine.slabs.caches if s.name == name), 0)
+        drawn = [_slab(view.pfn, view.order, view.objects, size, letters) for view in cache.slabs.values()]
+        if drawn:
+            slabs[name] = tuple(drawn)
+    large = tuple(_pages(held) for held in desk.held.values() if held.name.startswith("pages"))
+    if large:
+        slabs["pages"] = large
+    name = desk.last.name if desk.last else next(iter(slabs), "")
+    lines = [line for line in slabinfo(machine).splitlines() if line.split()[0] == name]
+    return KmallocState(tuple(desk.held.values()), slabs, desk.last, "".join(lines), desk.asked)
+
+
+def _slab(pfn: int, order: int, objects: int, size: int, letters: Mapping[int, str]) -> SlabState:
+    start = PAGE_OFFSET + (pfn << PAGE_SHIFT)
+    mine = {index: letters[start + index * size] for index in range(objects) if start + index * size in letters}
+    return SlabState(pfn, order, objects, mine)
+
+
+def _pages(held: Held) -> SlabState:
+    order = get_order(held.room)
+    return SlabState((held.ptr - PAGE_OFFSET) >> PAGE_SHIFT, order, 1 << order, {0: held.letter})
+
+
+def _shelves(state: KmallocState) -> dict[str, Node]:
+    nodes: dict[str, Node] = {}
+    names = sorted(state.slabs, key=_class_size)
+    for name in names:
+        boxes = {f"s:{slab.pfn}": _box(name, slab) for slab in state.slabs[name]}
+        nodes[f"s:{name}"] = Shelf(name, _shelf_note(name, state.slabs[name][0]), tuple(boxes))
+        nodes |= boxes
+    note = "each box a slab, each slot an object" if names else "no slab yet: nothing was asked for"
+    return {"s": Shelves("Slabs of kmalloc()", note, tuple(f"s:{name}" for name in names)), **nodes}
+
+
+def _class_size(name: str) -> tuple[int, str]:
+    number = name.rpartition("-")[2]
+    if not number[:1].isdigit():
+        return 1 << 30, name
+    return int(number.removesuffix("k")) << (10 if number.endswith("k") else 0), name
+
+
+def _shelf_note(name: str, slab: SlabState) -> str:
+    if name == "pages":
+        return "above 8 KiB"
+    pages = "a page" if slab.order == 0 else f"{1 << slab.order} pages"
+    return f"{slab.objects} objects in {pages}"
+
+
+def _box(name: str, slab: SlabState) -> Box:
+    if name == "pages":
+        letter = slab.letters[0]
+        shown = min(slab.objects, SHOWN_SLOTS)
+        return Box(f"pfn {slab.pfn}: {letter}", ("P",) * shown, note=_rest(slab.objects, shown, "pages"), state="pages")
+    shown = min(slab.objects, max(SHOWN_SLOTS, max(slab.letters, default=0) + 1))
+    slots = tuple("K" if index in slab.letters else "" for index in range(shown))
+    held = ", ".join(f"{letter} at {index}" for index, letter in sorted(slab.letters.items()))
+    return Box(f"pfn {slab.pfn}", slots, note=_rest(slab.objects, shown, "objects"), says=held, state="slab")
+
+
+def _rest(count: int, shown: int, what: str) -> str:
+    return f"… and {count - shown} more {what}" if count > shown else ""
+
+
+def _table(state: KmallocState) -> dict[str, Node]:
+    rows = {f"t:{held.letter}": _row(held, held == state.last) for held in reversed(state.held)}
+    shown = dict(list(rows.items())[:SHOWN_ROWS])
+    asked, room = sum(held.asked for held in state.held), sum(held.room for held in state.held)
+    note = f"{asked} bytes asked for, {room} given: {_percent(room - asked, room)} wasted" if room else "nothing"
+    return {"t": Table("What you hold", note, ("", "asked", "class", "wasted", "address"), tuple(shown), "lrlrc"),
+            **shown}
+
+
+def _row(held: Held, last: bool) -> Row:
+    cells = (held.letter, held.asked, held.name, f"{held.waste} ({_percent(held.waste, held.room)})", f"{held.ptr:#x}")
+    return Row(cells, mark="now" if last else "", state="held",
+               says=f"{held.letter}: {held.asked} bytes asked for, {held.room} given. Press to give back.")
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "0 %"
+
+
+CLASSES = tuple(sorted(size for size in KMALLOC_SIZES if size))
+SIZES = tuple(
+    size for below, above in zip((4, *CLASSES), (*CLASSES, 2 * CLASSES[-1]), strict=True)
+    for size in (below + 1, (below + above) // 2, above)
+)[2:]
+"""Sizes to ask for: just above each class, between it and the next, and the next itself."""
+
+
+def _waste(state: KmallocState) -> dict[str, Node]:
+    """Return the bars: what share of an object is wasted by requests of these sizes, and by the last one's."""
+    shares = tuple(100 * (1 - size / kmalloc_size_roundup(size)) for size in SIZES)
+    at = _nearest(state.asked[-1]) if state.asked else None
+    mine = tuple(share if index == at else None for index, share in enumerate(shares))
+    others = tuple(None if index == at else share for index, share in enumerate(shares))
+    return {
+        "w": Plot("Waste over sizes", "just above each class, midway, and the class itself", ("w:all", "w:mine"),
+                  "bars", "bytes asked for", "% of the object", names=tuple(map(str, SIZES)), top=50),
+        "w:all": Series("wasted", others, 1),
+        "w:mine": Series("like your last request", mine, 2),
+    }
+
+
+def _nearest(size: int) -> int:
+    """Return which of SIZES has the class of a size and its waste most nearly."""
+    def distance(index: int) -> tuple[bool, int]:
+        return kmalloc_size_roundup(SIZES[index]) != kmalloc_size_roundup(size), abs(SIZES[index] - size)
+
+    return min(range(len(SIZES)), key=distance)
