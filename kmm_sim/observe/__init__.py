@@ -18,12 +18,20 @@ from kmm_sim.observe.snapshot import (
     ZoneSnapshot,
     snapshot,
 )
-from kmm_sim.observe.stacks import StackSnapshot, kernel_stack_kb, stack_replay, stack_snapshot, validate_stacks
+from kmm_sim.observe.stack_bytes import StackPart, stack_parts
+from kmm_sim.observe.stacks import (
+    StackSnapshot,
+    kernel_stack_kb,
+    stack_frames,
+    stack_replay,
+    stack_snapshot,
+    validate_stacks,
+)
 from kmm_sim.observe.validate import validate, validate_zone
 from kmm_sim.observe.validate_slab import validate_slab
 from kmm_sim.observe.validate_vmalloc import validate_vmalloc
 from kmm_sim.observe.vmallocinfo import vmalloc_meminfo, vmallocinfo
-from kmm_sim.observe.vmap import VmapSnapshot, vmap_replay, vmap_snapshot
+from kmm_sim.observe.vmap import VmapSnapshot, vmap_frames, vmap_replay, vmap_snapshot
 
 __all__ = [
     "Allocation",
@@ -39,6 +47,7 @@ __all__ = [
     "SlabView",
     "SlobView",
     "Snapshot",
+    "StackPart",
     "StackSnapshot",
     "VmapSnapshot",
     "ZoneSnapshot",
@@ -63,6 +72,8 @@ __all__ = [
     "slob_replay",
     "slob_snapshot",
     "snapshot",
+    "stack_frames",
+    "stack_parts",
     "stack_replay",
     "stack_snapshot",
     "sysfs_slab",
@@ -73,6 +84,7 @@ __all__ = [
     "validate_zone",
     "vmalloc_meminfo",
     "vmallocinfo",
+    "vmap_frames",
     "vmap_replay",
     "vmap_snapshot",
     "zoneinfo",

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel stacks, frozen and rebuilt from the trace; the magic numbers checked; KernelStack of /proc/meminfo."""
+"""Kernel stacks, frozen and rebuilt from the trace; the magic numbers checked; KernelStack of /proc/meminfo.
+
+What lies on one stack, byte by byte, is in kmm_sim/observe/stack_bytes.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -21,8 +24,10 @@ from kmm_sim.mm.stack_events import (
 )
 from kmm_sim.trace import Event
 
-__all__ = ["StackFrame", "StackSnapshot", "TaskSnapshot", "kernel_stack_kb", "stack_replay", "stack_snapshot",
-           "validate_stacks"]
+__all__ = [
+    "StackFrame", "StackSnapshot", "TaskSnapshot", "kernel_stack_kb", "stack_frames", "stack_replay",
+    "stack_snapshot", "validate_stacks",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,30 +73,41 @@ def stack_snapshot(machine: Machine) -> StackSnapshot:
 
 def stack_replay(start: StackSnapshot, events: Iterable[Event]) -> StackSnapshot:
     """Return the stacks that events lead to from ``start``; those of other parts do not matter."""
+    *_, last = (start, *stack_frames(start, events))
+    return last
+
+
+def stack_frames(start: StackSnapshot, events: Iterable[Event]) -> Iterator[StackSnapshot]:
+    """Yield the stacks after each event in turn; an event of another part changes nothing."""
     tasks, cached = dict(start.tasks), set(start.cached)
+    now = start
     for event in events:
-        if not isinstance(event, StackEvent):
-            continue
-        match event:
-            case StackNew(pid, comm, addr, size):
-                tasks[pid] = TaskSnapshot(comm, addr, size)
-            case StackPush(pid, function, sp, size, on_irq_stack):
-                frame = StackFrame(function, sp, size, on_irq_stack)
-                tasks[pid] = replace(tasks[pid], frames=(*tasks[pid].frames, frame))
-            case StackPop(pid):
-                tasks[pid] = replace(tasks[pid], frames=tasks[pid].frames[:-1])
-            case StackFree(pid):
-                del tasks[pid]
-            case StackCacheAdd(pid, cpu, addr):
-                del tasks[pid]
-                cached.add((cpu, addr))
-            case StackCacheDel(cpu, addr):
-                cached.remove((cpu, addr))
-            case StackOver():
-                pass  # bytes are not in the trace
-            case _:
-                raise TypeError(f"stack_replay does not know the event {event}")
-    return StackSnapshot(MappingProxyType(tasks), tuple(sorted(cached)))
+        if isinstance(event, StackEvent):
+            _apply(tasks, cached, event)
+            now = StackSnapshot(MappingProxyType(dict(tasks)), tuple(sorted(cached)))
+        yield now
+
+
+def _apply(tasks: dict[int, TaskSnapshot], cached: set[tuple[int, int]], event: StackEvent) -> None:
+    match event:
+        case StackNew(pid, comm, addr, size):
+            tasks[pid] = TaskSnapshot(comm, addr, size)
+        case StackPush(pid, function, sp, size, on_irq_stack):
+            frame = StackFrame(function, sp, size, on_irq_stack)
+            tasks[pid] = replace(tasks[pid], frames=(*tasks[pid].frames, frame))
+        case StackPop(pid):
+            tasks[pid] = replace(tasks[pid], frames=tasks[pid].frames[:-1])
+        case StackFree(pid):
+            del tasks[pid]
+        case StackCacheAdd(pid, cpu, addr):
+            del tasks[pid]
+            cached.add((cpu, addr))
+        case StackCacheDel(cpu, addr):
+            cached.remove((cpu, addr))
+        case StackOver():
+            pass  # bytes are not in the trace
+        case _:
+            raise TypeError(f"stack_replay does not know the event {event}")
 
 
 def validate_stacks(machine: Machine) -> None:

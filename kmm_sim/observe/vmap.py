@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -37,7 +37,7 @@ from kmm_sim.mm.vmalloc_events import (
 from kmm_sim.mm.vmap_node import VmapSpace
 from kmm_sim.trace import Event
 
-__all__ = ["AreaSnapshot", "VmapSnapshot", "vmap_replay", "vmap_snapshot"]
+__all__ = ["AreaSnapshot", "VmapSnapshot", "vmap_frames", "vmap_replay", "vmap_snapshot"]
 
 OTHERS = (MempoolEvent, PercpuEvent, StackEvent)
 """Events that tell of what was built on addresses; see stack_replay() and percpu_replay()."""
@@ -112,15 +112,20 @@ def _frame(entry: int) -> int:
 
 def vmap_replay(start: VmapSnapshot, events: Iterable[Event]) -> VmapSnapshot:
     """Return the state that events lead to from ``start``; those of other parts do not matter."""
-    state = _State()
-    state.free = list(start.free)
-    state.areas, state.lazy = dict(start.areas), dict(start.lazy)
-    state.pools = {key: list(addrs) for key, addrs in start.pools.items()}
-    state.ptes, state.tables = dict(start.ptes), dict(start.tables)
+    state = _State.of(start)
     for event in events:
-        if isinstance(event, VmallocEvent) and not isinstance(event, OTHERS):
-            state.apply(event)
+        state.hear(event)
     return state.snapshot()
+
+
+def vmap_frames(start: VmapSnapshot, events: Iterable[Event]) -> Iterator[VmapSnapshot]:
+    """Yield the state after each event in turn; one of another part changes nothing."""
+    state = _State.of(start)
+    now = start
+    for event in events:
+        if state.hear(event):
+            now = state.snapshot()
+        yield now
 
 
 class _State:
@@ -133,6 +138,23 @@ class _State:
         self.pools: dict[tuple[int, int], list[int]] = {}
         self.ptes: dict[int, int] = {}
         self.tables: dict[tuple[str, int], int] = {}
+
+    @classmethod
+    def of(cls, start: VmapSnapshot) -> _State:
+        state = cls()
+        state.free = list(start.free)
+        state.areas, state.lazy = dict(start.areas), dict(start.lazy)
+        state.pools = {key: list(addrs) for key, addrs in start.pools.items()}
+        state.ptes, state.tables = dict(start.ptes), dict(start.tables)
+        return state
+
+    def hear(self, event: Event) -> bool:
+        """Apply an event if it tells of addresses; return whether it does."""
+        mine = isinstance(event, VmallocEvent) and not isinstance(event, OTHERS)
+        if mine:
+            assert isinstance(event, VmallocEvent)
+            self.apply(event)
+        return mine
 
     def apply(self, event: VmallocEvent) -> None:
         match event:
