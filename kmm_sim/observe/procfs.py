@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The texts of /proc, as the kernel prints them.
 
-What the model has no notion of (slab pages in these counts, page tables, NUMA statistics) is
+What the model has no notion of (slab pages in zoneinfo, page tables, NUMA statistics) is
 printed as 0, so that the texts have all their lines.
 """
 
@@ -20,10 +20,11 @@ from kmm_sim.mm.mmzone import (
     ZoneType,
 )
 from kmm_sim.mm.page import PAGE_SHIFT
+from kmm_sim.mm.slab_common import SlabFlags
 from kmm_sim.observe.snapshot import Snapshot, snapshot
 from kmm_sim.observe.vmallocinfo import vmalloc_meminfo
 
-__all__ = ["buddyinfo", "meminfo", "pagetypeinfo", "zoneinfo"]
+__all__ = ["buddyinfo", "meminfo", "pagetypeinfo", "slab_pages", "zoneinfo"]
 
 TYPE_NAMES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate")
 NODE_STATS = """\
@@ -187,10 +188,11 @@ def meminfo(machine: Machine) -> str:
     free = sum(zone.vm_stat_free for zone in node.zones)
     anon = sum(entry.anon for entry in node.lru.values())
     files = len(node.lru) - anon
+    reclaimable = slab_pages(machine)[0]
     known = {
         "MemTotal": sum(zone.managed_pages for zone in node.zones),
         "MemFree": free,
-        "MemAvailable": si_mem_available(node, free, files),
+        "MemAvailable": si_mem_available(node, free, files, reclaimable),
         "Cached": files,
         "Inactive": len(node.lru),
         "Inactive(anon)": anon,
@@ -205,7 +207,7 @@ def meminfo(machine: Machine) -> str:
     known |= {"LowTotal": known["MemTotal"] - known["HighTotal"], "LowFree": free - known["HighFree"]}
     kib = {name: pages << (PAGE_SHIFT - 10) for name, pages in known.items()}
     kib |= {"Hugepagesize": 2048, "CommitLimit": (kib["MemTotal"] // 2) + kib["SwapTotal"]}
-    kib |= _elsewhere(machine)
+    kib |= _slab_kib(machine) | _elsewhere(machine)
     names = MEMINFO.replace("SwapTotal", HIGHMEM_INFO + " SwapTotal") if node.highmem is not None else MEMINFO
     return "".join(_meminfo_line(name, kib.get(name, 0)) for name in names.split())
 
@@ -225,7 +227,25 @@ def _elsewhere(machine: Machine) -> dict[str, int]:
     return {words[0].rstrip(":"): int(words[1]) for words in lines}
 
 
-def si_mem_available(node: Node, free: int, pagecache: int) -> int:
+def slab_pages(machine: Machine) -> tuple[int, int]:
+    """Return how many pages of slabs could be reclaimed, and how many could not.
+
+    Linux: NR_SLAB_RECLAIMABLE_B and NR_SLAB_UNRECLAIMABLE_B, account_slab(), mm/slub.c
+    Simplified: what kmalloc() takes whole pages for is not counted.
+    """
+    caches = (getattr(slab, "cache", None) for slab in machine.slabs.pages.values())
+    reclaimable = sum(cache is not None and bool(cache.flags & SlabFlags.RECLAIM_ACCOUNT) for cache in caches)
+    return reclaimable, len(machine.slabs.pages) - reclaimable
+
+
+def _slab_kib(machine: Machine) -> dict[str, int]:
+    """Return the lines of slabs, in KiB: all, those that shrinkers may empty, and the rest."""
+    reclaimable, unreclaimable = (pages << (PAGE_SHIFT - 10) for pages in slab_pages(machine))
+    return {"Slab": reclaimable + unreclaimable, "KReclaimable": reclaimable, "SReclaimable": reclaimable,
+            "SUnreclaim": unreclaimable}
+
+
+def si_mem_available(node: Node, free: int, pagecache: int, reclaimable: int = 0) -> int:
     """Return how many pages a new program could have without swapping.
 
     Linux: si_mem_available(), mm/show_mem.c
@@ -233,6 +253,7 @@ def si_mem_available(node: Node, free: int, pagecache: int) -> int:
     wmark_low = sum(zone.watermark[Wmark.LOW] for zone in node.zones)
     available = free - sum(map(_reserved, node.zones))
     available += pagecache - min(pagecache // 2, wmark_low)
+    available += reclaimable - min(reclaimable // 2, wmark_low)
     return max(available, 0)
 
 

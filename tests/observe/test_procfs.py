@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kmm_sim import GFP_KERNEL, Machine
+from kmm_sim import GFP_KERNEL, Gfp, Machine
 from kmm_sim.observe import buddyinfo, dump, meminfo, pagetypeinfo, snapshot, zoneinfo
 
 RECORDED = Path(__file__).parents[1] / "data" / "linux-6.12.117-proc-256M.json.gz"
@@ -153,3 +153,33 @@ def test_meminfo_follows_what_happens():
     assert values["MemFree"] + 500 + snapshot(machine).zones[-1].nr_pcp_pages == pytest.approx(
         values["MemTotal"], abs=4
     )
+
+
+def amounts(machine: Machine) -> dict[str, int]:
+    return {line.split(":")[0]: int(line.split()[1]) for line in meminfo(machine).splitlines()}
+
+
+def test_meminfo_tells_the_slabs_that_can_be_emptied_from_those_that_cannot():
+    machine = Machine(memory="64 MiB")
+    before = amounts(machine)
+    machine.kmalloc(700, GFP_KERNEL)
+    machine.kmalloc(700, GFP_KERNEL | Gfp.RECLAIMABLE)
+    values = amounts(machine)
+    assert before["Slab"] == 0
+    assert values["SReclaimable"] > 0
+    assert values["SUnreclaim"] > 0
+    assert values["KReclaimable"] == values["SReclaimable"]
+    assert values["Slab"] == values["SReclaimable"] + values["SUnreclaim"] == 4 * len(machine.slabs.pages)
+    lost = {name: before[name] - values[name] for name in ("MemFree", "MemAvailable")}
+    assert lost["MemAvailable"] == lost["MemFree"] - values["SReclaimable"] // 2, "half of it counts as available"
+
+
+def test_meminfo_counts_stacks_in_use_and_the_pages_of_vmalloc():
+    machine = Machine(memory="64 MiB")
+    task = machine.new_task()
+    machine.vmalloc(5000)
+    values = amounts(machine)
+    assert (values["KernelStack"], values["VmallocUsed"]) == (16, 16 + 8)
+    machine.end_task(task)  # a CPU keeps the stack: its pages are vmalloc's all the same
+    values = amounts(machine)
+    assert (values["KernelStack"], values["VmallocUsed"]) == (0, 24)
