@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from kmm_sim.labs.bench import Bench
-from kmm_sim.labs.buddy import MAX_PAGES, BuddyLab, recorded
+from kmm_sim.labs.buddy import BuddyLab, opened, record, seeded
 from kmm_sim.labs.kmalloc import kmalloc_lab
-from kmm_sim.labs.run import Run
+from kmm_sim.labs.link import Value
+from kmm_sim.labs.opening import Opening
 from kmm_sim.machine import Machine
 from kmm_sim.workload import Op, parse
 
@@ -39,12 +41,11 @@ def buddy_lab(
     then.  The machine may have 1024 pages at most, and must be tracing; ValueError if not, if the
     script has no such step, or for both a script and a seed.
     """
-    text = isinstance(script, str)
-    if seed is not None and (not text or script):
+    if seed is not None and script:
         raise ValueError("buddy_lab() takes a script or a seed, one of the two")
     lab = BuddyLab(title or ("title",), caption)
-    settings: dict[str, Value] = {"script": script} if seed is None and text else {"seed": seed or 0, "steps": steps}
-    if machine is None and text:
+    if machine is None and isinstance(script, str):
+        settings: dict[str, Value] = {"script": script} if seed is None else {"seed": seed, "steps": steps}
         opening = Opening("buddy", partial(opened, lab), {"pages": pages} | settings)
         return Bench(opening.run(), opening, link)
     machine = Machine(pages=pages) if machine is None else machine

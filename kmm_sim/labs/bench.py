@@ -19,13 +19,26 @@ import anywidget
 import traitlets
 
 from kmm_sim.errors import KernelError
+from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.phrases import PHRASES
 from kmm_sim.labs.run import Run
 
 __all__ = ["Bench"]
 
 # Each uses only what stands before it.
-MODULES = ("phrases.js", "scene.js", "cells.js", "lists.js", "calls.js", "timeline.js", "bench.js")
+MODULES = (
+    "phrases.js",
+    "scene.js",
+    "sheet.js",
+    "export.js",
+    "permalink.js",
+    "predict.js",
+    "cells.js",
+    "lists.js",
+    "calls.js",
+    "timeline.js",
+    "bench.js",
+)
 
 
 def _source(name: str) -> str:
@@ -38,19 +51,37 @@ def _bundle() -> str:
 
 
 class Bench(anywidget.AnyWidget):
-    """A lab on the screen: ``run`` is what it shows, and what the reader's actions go to."""
+    """A lab on the screen: ``run`` is what it shows, and what the reader's actions go to.
+
+    ``opening`` says what it can be opened anew with; ``link`` is what it opens with, as "Copy link"
+    gave it.  A link that is none is told in the lab, which then opens as it always does.
+    """
 
     _esm = _bundle()
     _css = _source("bench.css")
     phrases = traitlets.Dict().tag(sync=True)
     scene = traitlets.Dict().tag(sync=True)
     frames: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    about = traitlets.Dict().tag(sync=True)  # name, settings; "at" or "error" if it was opened with a link
     _room: traitlets.List[int] = traitlets.List().tag(sync=True)  # its height in a wide column and on a phone
 
-    def __init__(self, run: Run) -> None:
-        phrases = {**PHRASES, **run.lab.phrases}
-        super().__init__(phrases=phrases, scene=run.start, frames=list(run.frames), _room=run.room)
+    def __init__(self, run: Run, opening: Opening | None = None, link: str = "") -> None:
+        self.opening = opening or Opening(type(run.lab).__name__.removesuffix("Lab").lower())
+        opened: dict[str, Any] = {}
+        if link:
+            try:
+                self.opening, run, read = self.opening.followed(link, run)
+                opened = {"at": len(run.frames) if read.at is None else min(read.at, len(run.frames))}
+            except (KernelError, ValueError, TypeError) as error:
+                opened = {"error": str(error)}
         self.run = run
+        super().__init__(
+            phrases={**PHRASES, **run.lab.phrases},
+            scene=run.start,
+            frames=list(run.frames),
+            about=self._about() | opened,
+            _room=run.room,
+        )
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
@@ -78,7 +109,25 @@ class Bench(anywidget.AnyWidget):
                 return self._news(self.run.catch_up())
             case "reset":
                 return self._news(self.run.reset())
-        return self._news(self.run.make(self.run.lab.read(action), action.get("at")))
+            case "set":
+                opening = self.opening.changed(action.get("settings") or {})
+                return self._show_anew(opening, opening.run()) | {"at": 0}
+            case "open":
+                opening, run, link = self.opening.followed(str(action.get("link") or ""), self.run)
+                at = len(run.frames) if link.at is None else link.at
+                return self._show_anew(opening, run) | {"at": min(at, len(run.frames))}
+        return self._news(self.run.make(self.run.lab.read(action), action.get("at"), action=action))
+
+    def _about(self) -> dict[str, Any]:
+        return {"name": self.opening.name, "settings": dict(self.opening.settings)}
+
+    def _show_anew(self, opening: Opening, run: Run) -> dict[str, Any]:
+        """Take another run for this one; return all that the browser needs for it."""
+        self.opening, self.run = opening, run
+        for mine, new in ((self.scene, run.start), (self.about, self._about())):
+            mine.clear()
+            mine.update(new)
+        return {"scene": run.start, "about": self._about(), **self._news(0)}
 
     def _news(self, kept: int | None = None) -> dict[str, Any]:
         """Take over the run's frames, of which the first ``kept`` stand; return what the browser needs for that."""

@@ -8,11 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmm_sim.labs.run import Call
+from kmm_sim.labs.ask import Question, among
+from kmm_sim.labs.run import Call, Run
 from kmm_sim.labs.scene import (
     Block,
     Cells,
@@ -52,12 +54,15 @@ from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, NR_PAGE_ORDERS
 from kmm_sim.mm.page import PAGE_SIZE, Page, pfn_to_virt
 from kmm_sim.observe import Snapshot, ZoneSnapshot
 from kmm_sim.trace import Event
-from kmm_sim.workload import Alloc, Op
+from kmm_sim.workload import Alloc, Op, parse, traffic
 
 __all__ = ["MAX_PAGES", "Allocate", "BuddyLab", "Free", "first_sentence", "recorded"]
 
 MAX_PAGES = 1024
 """The most pages that are drawn one by one."""
+
+MAX_STEPS = 400
+"""The most steps of random traffic that a lab opens with."""
 
 MASKS = {
     gfp_names(mask): int(mask)
@@ -131,6 +136,10 @@ class BuddyLab:
         name, *gaps = _tell(event)
         return name, *(gap if isinstance(gap, str) else int(gap) for gap in gaps)
 
+    def ask(self, before: Snapshot, events: Sequence[Event]) -> Question | None:
+        """Return a question about a call: where it finds its pages, how many splits, how many merges."""
+        return _ask(before, events)
+
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for ``{"do": "alloc", "gfp": ..., "order": ...}`` or ``{"do": "free", ...}``.
 
@@ -151,6 +160,34 @@ class BuddyLab:
                 return Free(int(pfn), order)
             case other:
                 raise ValueError(f"{other!r} is nothing that this lab can do")
+
+
+def opened(lab: BuddyLab, pages: int, script: str = "", seed: int = 0, steps: int = 0) -> Run:
+    """Return the run of a lab with these settings: a script, or so many steps of traffic drawn from a seed."""
+    if not 1 <= pages <= MAX_PAGES:
+        raise ValueError(f"buddy_lab() draws every page, from 1 up to {MAX_PAGES} of them, not {pages}")
+    return record(Machine(pages=pages), lab, seeded(seed, steps) if steps else parse(script))
+
+
+def seeded(seed: int, steps: int) -> Iterator[Op]:
+    """Yield random steps for a small machine; the same seed, the same ones."""
+    if not 0 <= steps <= MAX_STEPS:
+        raise ValueError(f"a lab does 0 to {MAX_STEPS} random steps, not {steps}")
+    return traffic(random.Random(seed), steps)
+
+
+def record(machine: Machine, lab: BuddyLab, ops: Iterable[Op]) -> Run:
+    """Return a run on ``machine`` with these steps as what was recorded."""
+    size = sum(zone.spanned_pages for zone in machine.zones)
+    if size > MAX_PAGES:
+        raise ValueError(f"buddy_lab() draws every page, up to {MAX_PAGES} of them; this machine has {size}")
+    if not machine.tracing:
+        raise ValueError("buddy_lab() shows what a machine traces: set machine.tracing = True")
+    run = Run(machine, lab)
+    for call in recorded(machine, ops):
+        run.make(call)
+    run.keep_as_recorded()
+    return run
 
 
 def recorded(machine: Machine, ops: Iterable[Op]) -> Iterator[Call]:
@@ -284,6 +321,30 @@ def _tell(event: Event) -> tuple[Any, ...]:
         case MmPagePcpuDrain(pfn, order, migratetype):
             return "drain", pfn, order, migratetype
     return "other", str(event), first_sentence(type(event))
+
+
+def _ask(before: Snapshot, events: Sequence[Event]) -> Question | None:
+    """Ask for the splits of an allocation, or else for its pages; for the merges of a free."""
+    splits = sum(isinstance(event, Split) for event in events)
+    merges = sum(isinstance(event, Merge) for event in events)
+    match next((event for event in events if isinstance(event, (MmPageAlloc, MmPageFree))), None):
+        case MmPageFree():
+            return _ask_how_many("ask.merges", merges)
+        case MmPageAlloc(None):
+            return Question(("ask.served",), (("ask.yes",), ("ask.null",)), 1)
+        case MmPageAlloc(int(pfn), order) if splits == 0 or pfn % 3 == 0:
+            heads = (head for zone in before.zones for free in zone.free if free.order >= order for head in free.pfns)
+            pfns, answer = among(pfn, [pfn ^ (1 << order), *heads, pfn + (2 << order)])
+            return Question(("ask.pfn",), tuple(("pfn.plain", pfn) for pfn in pfns), answer)
+        case MmPageAlloc():
+            return _ask_how_many("ask.splits", splits)
+    return None
+
+
+def _ask_how_many(phrase: str, count: int) -> Question:
+    """Ask for a number, among four that follow one another, right or just beside it."""
+    low = max(0, count - 1 - count % 2)
+    return Question((phrase,), tuple(str(number) for number in range(low, low + 4)), count - low)
 
 
 def first_sentence(kind: type[Event]) -> str:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from kmm_sim.labs.ask import Asking
 from kmm_sim.labs.room import room
 from kmm_sim.labs.scene import Scene, Text, as_json, diff, encode
 from kmm_sim.labs.view import Called, Desk, On, View
@@ -23,7 +24,10 @@ from kmm_sim.trace import Event, Trace
 __all__ = ["Call", "Frame", "Lab", "Run"]
 
 Frame = list[Any]
-"""``[event, patch]``, and at the first event of a call ``[event, patch, call]``."""
+"""``[event, patch]``, and at the first event of a call ``[event, patch, call, action, question]``.
+
+The last two only where there are: a reader's call has the action that asked for it; see kmm_sim.labs.ask.
+"""
 
 
 class Call(Protocol):
@@ -87,11 +91,11 @@ class Run:
     def _mark(self) -> None:
         self.seen = {name: len(machine.trace) for name, machine in _machines(self.machine).items()}
 
-    def make(self, call: Call, at: int | None = None) -> int:
+    def make(self, call: Call, at: int | None = None, *, action: Mapping[str, Any] | None = None) -> int:
         """Make ``call`` at frame ``at`` (None: now); return how many earlier frames still stand.
 
         A moment within a call is taken as the end of that call.  If the call raises, the run and
-        the machine are as they were.
+        the machine are as they were.  ``action`` is what a reader asked for, where one did.
         """
         self.catch_up()
         undone = self._take_back(len(self.frames) if at is None else at)
@@ -102,7 +106,7 @@ class Run:
             raise
         kept = self.calls[-1][1] if self.calls else self.floor
         del self.frames[kept:]
-        self._record(call.text(), answer)
+        self._record(call.text(), answer, action)
         self.calls.append((call, len(self.frames)))
         return kept
 
@@ -114,6 +118,12 @@ class Run:
         for call in self.recorded:
             self.make(call)
         return kept
+
+    def moment(self, calls: int) -> int:
+        """Return the number of frames once so many of the calls are made.  Raises ValueError if there are fewer."""
+        if not 0 <= calls <= len(self.calls):
+            raise ValueError(f"this run has {len(self.calls)} calls, not {calls}")
+        return self.calls[calls - 1][1] if calls else self.floor
 
     def keep_as_recorded(self) -> None:
         """Take the calls made so far as the recorded run, which a reset brings back."""
@@ -160,9 +170,10 @@ class Run:
             for event in machine.trace[self.seen[name] :]:
                 yield On(name, event) if len(machines) > 1 else event
 
-    def _record(self, text: Text, answer: object) -> None:
+    def _record(self, text: Text, answer: object, action: Mapping[str, Any] | None = None) -> None:
         """Append the frames of what was done since the last look, a call with this text and answer."""
         view, events = self.lab.view, list(self._events())
+        call = self._call(text, action, events)
         if view.frames is None or not events:
             events = [Called(answer, tuple(events))]
             between = []
@@ -174,8 +185,15 @@ class Run:
         for event, state in zip(events, [*between, self.state], strict=True):
             scene = encode(self.lab.draw(state))
             frame: Frame = [self._told(event), diff(self.scene, scene)]
-            self.frames.append([*frame, as_json(text)] if first else frame)
+            self.frames.append(frame + call if first else frame)
             self.scene, first = scene, False
+
+    def _call(self, text: Text, action: Mapping[str, Any] | None, events: list[Event]) -> list[Any]:
+        """Return what the first frame of a call has besides: its text, the action, a question."""
+        question = self.lab.ask(self.state, events) if isinstance(self.lab, Asking) else None
+        given = {name: value for name, value in (action or {}).items() if name != "at"} or None
+        parts = [as_json(text), given, question and question.encoded()]
+        return parts[: 3 if question else 2 if given else 1]
 
     def _told(self, event: Event) -> list[Any]:
         """Return an event as a phrase; of several machines each is named."""

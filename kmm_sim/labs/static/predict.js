@@ -1,0 +1,134 @@
+// Predict, then reveal: nothing new is shown before the reader has said what it will be.
+// A call may have a question of its own, which Python sent with its first frame; where it has none,
+// the reader is asked which of several events comes next.
+import { make } from "./scene.js";
+
+const OPTIONS = 3; // of a question that is made here
+
+// The same question in the same run always has its answers in the same order.
+function mixed(items, seed) {
+  const key = (item) => [...`${seed}${item}`].reduce((sum, sign) => (Math.imul(sum, 31) + sign.charCodeAt(0)) >>> 0, 7);
+  return items.map((item) => [key(String(item)), item]).sort(([a], [b]) => a - b).map(([, item]) => item);
+}
+
+export class Predict {
+  constructor(bench) {
+    this.bench = bench;
+    this.on = false;
+    const { say } = bench;
+    this.button = make("button", { type: "button", class: "kmm-button kmm-quiet kmm-predict", "aria-pressed": "false",
+      title: say(["predict.title"]), on: { click: () => this.toggle() } }, say(["predict"]));
+    this.element = make("section", { class: "kmm-ask", "aria-label": say(["predict"]), hidden: "" });
+    bench.root.addEventListener("keydown", (event) => this.onKey(event));
+  }
+
+  toggle() {
+    const { player } = this.bench;
+    if (!this.on) this.bench.jump(player.at === player.end ? 0 : player.at);
+    this.on = !this.on;
+    this.button.setAttribute("aria-pressed", String(this.on));
+    this.element.hidden = !this.on;
+    this.question = this.verdict = undefined;
+    this.right = this.asked = 0;
+    if (!this.on) return;
+    this.seen = player.at;
+    this.askNext();
+  }
+
+  // How far the reader may look, of what is wanted. Where that is not all of it, there is a question.
+  allow(to) {
+    if (!this.on || to <= this.seen) return to;
+    if (!this.revealing && !this.question) this.askNext();
+    return this.seen;
+  }
+
+  // Frames from `keep` on are others now.
+  forget(keep) {
+    if (!this.on) return;
+    if (this.seen >= keep || this.question?.to > keep) this.question = this.verdict = undefined;
+    this.seen = Math.min(this.seen, keep);
+    this.draw();
+  }
+
+  askNext() {
+    this.question = this.next();
+    this.verdict = undefined;
+    this.draw();
+  }
+
+  next() {
+    const { player, say } = this.bench;
+    const frame = player.frames[this.seen];
+    if (!frame) return undefined;
+    const call = frame[2] ? say(["predict.call", say(frame[2])]) : "";
+    if (frame[4]) {
+      const [text, options, answer] = frame[4];
+      return { call, text: say(text), options: options.map(say), answer, to: player.callEnd(this.seen + 1), code: true };
+    }
+    const truth = this.sentence(frame);
+    const options = mixed([truth, ...this.others(truth)], this.seen);
+    return { call, text: say(["ask.next"]), options, answer: options.indexOf(truth), to: this.seen + 1 };
+  }
+
+  sentence([[name, ...gaps]]) {
+    return this.bench.phrases.told("says", [name, ...gaps]);
+  }
+
+  // Sentences of the same run: near by, of other kinds first.
+  others(truth) {
+    const { frames } = this.bench.player;
+    const near = frames.map((frame, index) => [Math.abs(index - this.seen), frame]).sort(([a], [b]) => a - b);
+    const kinds = new Map();
+    for (const [, frame] of near) {
+      const text = this.sentence(frame);
+      if (text !== truth) kinds.set(frame[0][0], [...(kinds.get(frame[0][0]) ?? []), text]);
+    }
+    const wrong = new Set([...kinds.values()].map(([first]) => first));
+    for (const texts of kinds.values()) for (const text of texts) wrong.add(text);
+    return [...wrong].slice(0, OPTIONS - 1);
+  }
+
+  answer(index) {
+    const { question } = this;
+    if (!question) return;
+    const right = index === question.answer;
+    this.asked += 1;
+    this.right += right ? 1 : 0;
+    this.verdict = { right, text: right ? ["predict.right"] : ["predict.wrong", question.options[question.answer]] };
+    this.question = undefined;
+    this.seen = question.to;
+    this.draw();
+    this.element.querySelector("button")?.focus({ preventScroll: true });
+    this.bench.playTo(question.to);
+  }
+
+  onKey(event) {
+    if (!this.on || !this.question || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) return;
+    const index = Number(event.key) - 1;
+    if (!(index in this.question.options)) return;
+    event.preventDefault();
+    this.answer(index);
+  }
+
+  draw() {
+    const { say, player } = this.bench;
+    const { question, verdict } = this;
+    const score = this.asked ? say(["predict.score", this.right, this.asked]) : "";
+    const words = verdict ? say(verdict.text) : question ? question.text : say(["predict.done"]);
+    const head = make("p", { class: "kmm-question", role: "status", "data-right": verdict ? String(verdict.right) : undefined },
+      ...(question?.call ? [make("code", {}, question.call), " "] : []), words);
+    const buttons = question
+      ? question.options.map((option, index) => make("button",
+        { type: "button", class: "kmm-option", on: { click: () => this.answer(index) } }, make("span", { class: "kmm-digit", "aria-hidden": "true" }, String(index + 1)), option))
+      : verdict && this.seen < player.end
+        ? [make("button", { type: "button", class: "kmm-option kmm-go", on: { click: () => this.goOn() } }, say(["predict.next"]))] : [];
+    this.element.replaceChildren(head, make("div", { class: "kmm-options", "data-short": String(Boolean(question?.code)) }, ...buttons),
+      make("span", { class: "kmm-score" }, score));
+  }
+
+  goOn() {
+    this.bench.jump(this.seen);
+    this.askNext();
+    this.element.querySelector("button")?.focus({ preventScroll: true });
+  }
+}
