@@ -5,9 +5,13 @@
     ex.buddy_of.check(my_function)      right, or what is wrong, for which input, and why
     ex.buddy_of.hint()                  one hint at a time
     ex.buddy_of.solution()
+
+One module for each kind makes them: `compute` (also predict), `implement`, `choose`, `find_bug`, `report`, `design`.
 """
 
-from kmm_sim.exercises import getting_pages
+from collections.abc import Iterator
+from importlib import import_module
+
 from kmm_sim.exercises.exercise import Exercise, Misconception, Series
 from kmm_sim.exercises.result import Hint, NotAttempted, Raised, Result, Right, Solution, Wrong
 
@@ -23,8 +27,16 @@ __all__ = [
     "Series",
     "Solution",
     "Wrong",
-    "getting_pages",
+    "all_exercises",
 ]
 
-CHAPTERS = (getting_pages,)
-"""The modules with exercises, in the order of the book; each has EXERCISES."""
+CHAPTERS = (
+    "getting_pages",
+)
+"""The modules with exercises, in the order of the book; each has EXERCISES.  A chapter's page loads only its own."""
+
+
+def all_exercises() -> Iterator[Exercise | Series]:
+    """Yield every exercise of the book, in its order."""
+    for chapter in CHAPTERS:
+        yield from import_module(f"kmm_sim.exercises.{chapter}").EXERCISES

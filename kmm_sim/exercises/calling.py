@@ -2,7 +2,9 @@
 """Calling the reader's function, so that nothing it does can hurt the check.
 
 It gets copies, what it prints is kept aside, and whatever it raises is caught: an error, a
-``sys.exit()``, also the KeyboardInterrupt with which a reader stops an endless loop.
+``sys.exit()``, also the KeyboardInterrupt with which a reader stops an endless loop.  A loop
+of the reader's own that does not end is stopped after LIMIT seconds (a loop inside a library,
+such as ``sum(itertools.count())``, is not: that takes the page's or the notebook's stop button).
 """
 
 from __future__ import annotations
@@ -13,29 +15,39 @@ import dis
 import inspect
 import io
 import linecache
+import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 from kmm_sim.exercises.catalogue import _
 from kmm_sim.exercises.reading import describe
 from kmm_sim.exercises.result import Raised
 
-__all__ = ["Called", "call", "is_untouched", "raised", "refuses"]
+__all__ = ["Called", "NoEnd", "call", "is_untouched", "limited", "raised", "refuses"]
+
+LIMIT = 5.0
+"""Seconds that the reader's own code may run in one call."""
 
 HERE = str(Path(__file__).parent)
 
 
+class NoEnd(BaseException):
+    """The reader's code ran for too long; no ``except Exception`` of theirs catches this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What a call came to: its value or its error, and what it printed (the beginning of it)."""
+    """What a call came to: its value or its error, what it printed (the beginning of it), its arguments afterwards."""
 
     value: Any = None
     error: BaseException | None = None
     printed: str = ""
+    args: tuple[Any, ...] = ()
 
 
 class _Printed(io.TextIOBase):
@@ -57,11 +69,38 @@ class _Printed(io.TextIOBase):
 def call(function: Callable[..., Any], *args: Any) -> Called:
     """Call ``function`` with copies of the arguments and return what came of it; never raises."""
     printed = _Printed()
+    copies = copy.deepcopy(args)
     try:
-        with contextlib.redirect_stdout(printed):
-            return Called(value=function(*copy.deepcopy(args)), printed=printed.text.strip())
+        with contextlib.redirect_stdout(printed), limited():
+            value = function(*copies)
+        return Called(value=value, printed=printed.text.strip(), args=copies)
     except BaseException as error:  # SystemExit and KeyboardInterrupt are answers too
-        return Called(error=error, printed=printed.text.strip())
+        return Called(error=error, printed=printed.text.strip(), args=copies)
+
+
+@contextlib.contextmanager
+def limited() -> Iterator[None]:
+    """Raise NoEnd in the reader's code when LIMIT seconds are over; a debugger at work is left alone."""
+    if sys.gettrace() is not None:
+        yield
+        return
+    end = time.monotonic() + LIMIT
+
+    def each_line(frame: FrameType, event: str, arg: Any) -> Any:
+        if time.monotonic() > end:
+            raise NoEnd
+        return each_line
+
+    def each_call(frame: FrameType, event: str, arg: Any) -> Any:
+        if _is_readers(frame.f_code.co_filename):
+            return each_line(frame, event, arg)
+        return None
+
+    sys.settrace(each_call)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
 
 
 def is_untouched(answer: object) -> bool:
@@ -96,7 +135,8 @@ def refuses(function: Callable[..., Any], parameters: tuple[str, ...]) -> str:
 def raised(error: BaseException, given: str = "", printed: str = "") -> Raised:
     """Return the outcome for an error of the reader's code: which, where, and for which input."""
     lineno, line, function = _place(error)
-    return Raised(error=type(error).__name__, message=_message(error), lineno=lineno, line=line, function=function,
+    name = _("no end") if isinstance(error, NoEnd) else type(error).__name__
+    return Raised(error=name, message=_message(error), lineno=lineno, line=line, function=function,
                   given=given, printed=printed, why=_why(error))
 
 
@@ -128,6 +168,8 @@ def _why(error: BaseException) -> str:
     match error:
         case RecursionError():
             return _("Your function calls itself without an end.")
+        case NoEnd():
+            return _("It was stopped after {seconds} seconds. Does a loop in it ever end?").format(seconds=f"{LIMIT:g}")
         case KeyboardInterrupt():
             return _("It was stopped before it was done. Does a loop in it ever end?")
         case SystemExit():

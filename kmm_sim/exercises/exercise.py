@@ -6,7 +6,7 @@
     exercise.solution()       a right answer as code, and why
 
 The answer is an argument: nothing looks into the reader's names.  How an answer is judged
-is a function that the exercise holds (``judge``; ``implement`` and ``predict`` make them), so
+is a function that the exercise holds (``judge``; one module for each kind makes them), so
 a new kind of exercise is a new function.  Every exercise brings the right answers and the
 misconceptions that prove its judge; the tests go through all of them.
 """
@@ -46,8 +46,8 @@ class Exercise(Shown):
     """One task.
 
     ``name`` is chapter/exercise and never changes: progress is kept by it.  ``kind`` is one of
-    KINDS, ``level`` 1 (easy) to 3.  ``task`` and ``given`` (code) say what to do, ``template``
-    is the untouched cell.  ``code`` and ``why`` are the solution.  ``right_answers`` (the
+    KINDS, ``level`` 1 (easy) to 3.  ``task``, ``parts`` (more for its card) and ``given`` (code) say
+    what to do, ``template`` is the untouched cell.  ``code`` and ``why`` are the solution.  ``right_answers`` (the
     reference first) and ``misconceptions`` are what the tests try.
     """
 
@@ -66,6 +66,7 @@ class Exercise(Shown):
     right_answers: tuple[Any, ...]
     misconceptions: tuple[Misconception, ...]
     given: str = ""
+    parts: tuple[Part, ...] = ()
     hints_shown: int = field(default=0, init=False)
 
     def check(self, answer: Any = ..., *, seed: int = 0) -> Result:
@@ -91,7 +92,7 @@ class Exercise(Shown):
 
     def card(self) -> Card:
         """Return the task as a card."""
-        parts: tuple[Part, ...] = (Text(self.task),)
+        parts: tuple[Part, ...] = (Text(self.task), *self.parts)
         parts += (Code(self.given),) if self.given else ()
         return Card("task", self.title, parts, self.name)
 

@@ -8,19 +8,24 @@ failures is named, with the smallest case that shows it.
 
 from __future__ import annotations
 
+import copy
+import inspect
 import random
+import re
+import textwrap
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from kmm_sim.exercises.calling import Called, call, is_untouched, raised, refuses
 from kmm_sim.exercises.catalogue import _
-from kmm_sim.exercises.exercise import Misconception
+from kmm_sim.exercises.exercise import Exercise, Misconception
+from kmm_sim.exercises.questions import About
 from kmm_sim.exercises.reading import Blank, Malformed, describe, mapping
 from kmm_sim.exercises.result import NotAttempted, Result, Right, Wrong
-from kmm_sim.exercises.state import State
+from kmm_sim.exercises.state import Look
 
-__all__ = ["Case", "Function", "judge_function", "judge_table"]
+__all__ = ["Case", "Function", "implement", "judge_function", "judge_table", "source_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,45 @@ class Function:
     read: Callable[[Any], Any]
     misconceptions: tuple[Misconception, ...]
     symptom: Callable[[Any, Any], Hashable] = lambda expected, got: got
-    state: Callable[..., State | None] = lambda *args: None
+    state: Callable[..., Look | None] = lambda *args: None
+    result: int | None = None
+    accept: Callable[[tuple[Any, ...], Any, Any], str] | None = None
 
     def given(self, args: Sequence[Any]) -> str:
         """Write a case's input: ``pfn = 8, order = 1``."""
         return ", ".join(f"{name} = {value}" for name, value in zip(self.parameters, args, strict=True))
+
+    def wrong(self, case: Case, got: Any) -> str | None:
+        """Return None if ``got`` is right, or what is wrong with it (perhaps no words)."""
+        if self.accept is not None:
+            return self.accept(case.args, case.expected, got) or None
+        return None if got == case.expected else ""
+
+    def answer_in(self, called: Called) -> Any:
+        """Return the function's answer: what it returned, or the argument that it changed."""
+        return called.value if self.result is None else called.args[self.result]
+
+
+def implement(*, asked: Function, right_answers: tuple[Callable[..., Any], ...], **about: Unpack[About]) -> Exercise:
+    """Return an exercise to write a function; the first right answer is shown as the solution, under its asked name.
+
+    ``template`` is the untouched cell: the function with ``...`` where the reader's code goes.
+    """
+    template = about["template"]
+    name = template.partition("def ")[2].partition("(")[0].strip()
+    return Exercise(
+        name=about["name"], title=about["title"], kind="implement", level=about["level"], task=about["task"],
+        hints=about["hints"], why=about["why"], given=about.get("given", ""), parts=about.get("parts", ()),
+        template=template, code=about.get("code") or source_of(right_answers[0], name),
+        judge=lambda answer, rng: judge_function(asked, answer, rng),
+        right_answers=right_answers, misconceptions=asked.misconceptions,
+    )
+
+
+def source_of(function: Callable[..., Any], name: str) -> str:
+    """Return the source of a solution under its asked name, so that what is shown is what is tested."""
+    source = textwrap.dedent(inspect.getsource(function)).strip()
+    return re.sub(rf"\b{re.escape(function.__name__)}\b", name, source)
 
 
 def judge_function(asked: Function, answer: Any, rng: random.Random) -> Result:
@@ -62,7 +101,7 @@ def judge_function(asked: Function, answer: Any, rng: random.Random) -> Result:
             answer=describe(answer)))
     if words := refuses(answer, asked.parameters):
         raise Malformed(words)
-    cases = [Case(args, asked.reference(*args)) for args in asked.cases(rng)]
+    cases = [Case(args, _reference(asked, args)) for args in asked.cases(rng)]
     for case in cases:
         outcome = _try(asked, case, call(answer, *case.args))
         if outcome is not None:
@@ -95,18 +134,27 @@ def _try(asked: Function, case: Case, called: Called) -> Result | None:
     if called.error is not None:
         return raised(called.error, given, called.printed)
     try:
-        got = asked.read(called.value)
+        got = asked.read(asked.answer_in(called))
     except Malformed as malformed:
-        return Wrong(why=str(malformed), given=given, got=describe(called.value), printed=called.printed)
-    if got == case.expected:
-        return None
-    return _wrong(asked, case, got, called.printed)
+        return Wrong(why=str(malformed), given=given, got=describe(asked.answer_in(called)), printed=called.printed)
+    words = asked.wrong(case, got)
+    return None if words is None else _wrong(asked, case, got, called.printed, words=words)
 
 
-def _wrong(asked: Function, case: Case, got: Any, printed: str, known: Misconception | None = None) -> Wrong:
+def _reference(asked: Function, args: tuple[Any, ...]) -> Any:
+    """Work out what is right; a reference that changes an argument gets a copy, as the reader's function does."""
+    if asked.result is None:
+        return asked.reference(*args)
+    copies = copy.deepcopy(args)
+    asked.reference(*copies)
+    return asked.read(copies[asked.result])
+
+
+def _wrong(asked: Function, case: Case, got: Any, printed: str, known: Misconception | None = None,
+           words: str = "") -> Wrong:
     return Wrong(
         misconception=known.name if known else "",
-        why=known.words if known else "",
+        why=known.words if known else words,
         given=asked.given(case.args),
         expected=describe(case.expected),
         got=describe(got),
@@ -121,11 +169,11 @@ def _explain(asked: Function, answer: Callable[..., Any], cases: Sequence[Case])
     It must explain more than half of the failures: a function may be wrong in its own way too.
     """
     results = [(case, called, _plain(asked, called)) for case in cases for called in [call(answer, *case.args)]]
-    failures = sum(got is not None and got != case.expected for case, _called, got in results)
+    failures = sum(got is not None and asked.wrong(case, got) is not None for case, _called, got in results)
     best = None
     for misconception in asked.misconceptions:
         agreed = [each for each in results if _agrees(asked, misconception, each[0], each[2])]
-        explained = [each for each in agreed if each[2] != each[0].expected]
+        explained = [each for each in agreed if asked.wrong(each[0], each[2]) is not None]
         if 2 * len(explained) > failures and (best is None or len(agreed) > best[0]):
             best = len(agreed), misconception, explained[0]
     if best is None:
@@ -136,11 +184,13 @@ def _explain(asked: Function, answer: Callable[..., Any], cases: Sequence[Case])
 
 def _plain(asked: Function, called: Called) -> Any:
     try:
-        return asked.read(called.value) if called.error is None else None
+        return asked.read(asked.answer_in(called)) if called.error is None else None
     except (Blank, Malformed):
         return None
 
 
 def _agrees(asked: Function, misconception: Misconception, case: Case, got: Any) -> bool:
-    wrong = misconception.answer(*case.args)
-    return got is not None and asked.symptom(case.expected, got) == asked.symptom(case.expected, wrong)
+    if got is None:
+        return False
+    wrong = asked.read(asked.answer_in(call(misconception.answer, *case.args)))
+    return bool(asked.symptom(case.expected, got) == asked.symptom(case.expected, wrong))

@@ -9,8 +9,9 @@ arrays become tuples.  What comes out holds no code of the reader's.
 from __future__ import annotations
 
 import inspect
+import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from numbers import Number
 from operator import index
@@ -18,7 +19,11 @@ from typing import Any
 
 from kmm_sim.exercises.catalogue import _
 
-__all__ = ["Blank", "Malformed", "describe", "is_blank", "mapping", "sequence", "whole_number"]
+__all__ = ["Blank", "Malformed", "Reader", "address", "describe", "is_blank", "mapping", "number", "numbers",
+           "sequence", "table", "text", "truth", "whole_number", "word", "words_of"]
+
+Reader = Callable[[Any, str], Any]
+"""Turns a value of the reader's into a plain one; the text says in messages what the value is."""
 
 LONGEST = 4096
 """No answer of any exercise has more entries; what is longer is cut off here, unread."""
@@ -56,6 +61,96 @@ def whole_number(value: Any, what: str) -> int:
     raise Malformed(_("{what} should be a number, not {value}.").format(what=what, value=_kind(value)))
 
 
+def number(value: Any, what: str) -> float:
+    """Return ``value`` as an exact float; it need not be whole."""
+    if not is_blank(value) and isinstance(value, Number) and not isinstance(value, bool | complex):
+        try:
+            return float.__add__(float(value), 0.0)  # type: ignore[arg-type]
+        except OverflowError:
+            raise Malformed(_("{what} is far too large.").format(what=what)) from None
+    return float(whole_number(value, what))
+
+
+def address(value: Any, what: str) -> int:
+    """Return an address as an int; text such as ``"0xffff888001234000"`` will do."""
+    if isinstance(value, str):
+        digits = text(value, what).replace("_", "").lower().removeprefix("0x")
+        if re.fullmatch("[0-9a-f]{1,16}", digits):
+            return int(digits, 16)
+        raise Malformed(_("{what} should be an address such as `0xffff888001234000`, not {value}.").format(
+            what=what, value=_kind(value)))
+    return whole_number(value, what)
+
+
+def truth(value: Any, what: str) -> bool:
+    """Return True or False; numpy's will do, and nothing else."""
+    if is_blank(value):
+        raise Blank
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        return bool(value)
+    raise Malformed(_("{what} should be `True` or `False`, not {value}.").format(what=what, value=_kind(value)))
+
+
+def text(value: Any, what: str) -> str:
+    """Return text as an exact str."""
+    if is_blank(value):
+        raise Blank
+    if not isinstance(value, str):
+        raise Malformed(_("{what} should be text, not {value}.").format(what=what, value=_kind(value)))
+    return str.__str__(value).strip()
+
+
+def numbers(value: Any, what: str) -> tuple[int, ...]:
+    """Return a list of whole numbers; a lone number is a list of one."""
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        return (whole_number(value, what),)
+    return tuple(whole_number(each, _("A number in it")) for each in sequence(value, what))
+
+
+def word(options: Sequence[str] | Mapping[str, Iterable[Any]]) -> Reader:
+    """Return a reader of one of these words.
+
+    Capitals, spaces, dashes, ``()`` and leading ``__`` make no difference.  With a mapping, each option brings
+    the other ways to write it: text, or numbers such as the value of a flag.
+    """
+    others = options if isinstance(options, Mapping) else dict.fromkeys(options, ())
+    known: dict[Any, str] = {}
+    for option, ways in others.items():
+        for way in (option, *ways):
+            known[_plain_word(way) if isinstance(way, str) else index(way)] = option
+
+    def read(value: Any, what: str) -> str:
+        if is_blank(value):
+            raise Blank
+        if isinstance(value, str):
+            found = known.get(_plain_word(text(value, what)))
+        else:
+            found = known.get(whole_number(value, what)) if hasattr(value, "__index__") else None
+        if found is None:
+            raise Malformed(_("{what} should be one of {options}, not {value}.").format(
+                what=what, options=", ".join(f"`{option}`" for option in others), value=_kind(value)))
+        return found
+
+    return read
+
+
+def words_of(options: Sequence[str]) -> Reader:
+    """Return a reader of a list or set of these words, in any order; each counts once."""
+    one = word(options)
+
+    def read(value: Any, what: str) -> frozenset[str]:
+        if isinstance(value, str):
+            return frozenset({one(value, what)})
+        entries = tuple(islice(value, LONGEST)) if isinstance(value, set | frozenset) else sequence(value, what)
+        return frozenset(one(each, _("A word in it")) for each in entries)
+
+    return read
+
+
+def _plain_word(value: str) -> str:
+    return re.sub(r"[\s_()-]+", "", value[:400].lower())
+
+
 def sequence(value: Any, what: str) -> tuple[Any, ...]:
     """Return the entries of a list, a tuple or an array; the entries are as they were."""
     if is_blank(value):
@@ -81,6 +176,36 @@ def mapping(value: Any, what: str) -> dict[int, Any]:
         raise Malformed(_("{what} has more than {longest} entries.").format(what=what, longest=LONGEST))
     key = _("A key of {what}").format(what=what[:1].lower() + what[1:])
     return {whole_number(each, key): value[each] for each in keys}
+
+
+def table(value: Any, keys: Sequence[Any], what: str) -> dict[Any, Any]:
+    """Return the answers to several questions, by key: from a dict, or a list in the order of the keys.
+
+    A key may be text or a whole number.  Malformed if a key is missing; other keys are left out.
+    """
+    if is_blank(value):
+        raise Blank
+    if len(keys) == 1 and not isinstance(value, Mapping):
+        lone = isinstance(value, list | tuple) and len(value) == 1
+        return {keys[0]: value[0] if lone else value}
+    if isinstance(value, Mapping):
+        found = {_key(key): value[key] for key in islice(value, LONGEST)}
+    else:
+        entries = sequence(value, what)
+        if len(entries) != len(keys):
+            raise Malformed(_("{what} has {n} entries; there are {wanted} questions.").format(
+                what=what, n=len(entries), wanted=len(keys)))
+        found = {_key(key): entry for key, entry in zip(keys, entries, strict=True)}
+    missing = [key for key in keys if _key(key) not in found]
+    if missing:
+        raise Malformed(_("There is no answer for {missing}.").format(missing=", ".join(map(str, missing))))
+    return {key: found[_key(key)] for key in keys}
+
+
+def _key(key: Any) -> Any:
+    if isinstance(key, str):
+        return str.__str__(key).strip().lower()
+    return whole_number(key, _("A key of your answer"))
 
 
 def describe(value: Any) -> str:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from kmm_sim.exercises.card import Card, Code, Facts, Part, Shown, Steps, Text
 from kmm_sim.exercises.catalogue import _, plural
-from kmm_sim.exercises.state import State
+from kmm_sim.exercises.state import Look
 from kmm_sim.machine import Machine
 
 __all__ = ["Hint", "NotAttempted", "Raised", "Result", "Right", "Solution", "Wrong"]
@@ -58,7 +58,8 @@ class Wrong(Shown):
     expected: str = ""
     got: str = ""
     printed: str = ""
-    state: State | None = None
+    state: Look | None = None
+    score: float | None = None
 
     @property
     def machine(self) -> Machine | None:
@@ -115,13 +116,17 @@ class Raised(Shown):
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Right(Shown):
-    """The answer holds.  ``tried`` counts the cases it was tried with, ``next`` says what may follow."""
+    """The answer holds.  ``tried`` counts the cases it was tried with, ``next`` says what may follow.
+
+    ``score`` is what a design reached.
+    """
 
     outcome: ClassVar[str] = "right"
     right: ClassVar[bool] = True
     exercise: str = ""
     tried: int = 0
     next: str = ""
+    score: float | None = None
 
     def card(self) -> Card:
         """Return the card to show."""

@@ -1,15 +1,50 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A state to look at: a bench, and what was done on it; as a machine, or in the lab."""
+"""A state to look at: a bench, and what was done on it; as a machine, or in the lab.
+
+A result holds a Look.  ``State`` is one for the buddy lab; ``InLab`` opens any lab.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from kmm_sim.machine import Machine
 from kmm_sim.workload import Op, play
 
-__all__ = ["State"]
+__all__ = ["InLab", "Look", "State"]
+
+
+class Look(Protocol):
+    """What a result can open."""
+
+    def machine(self) -> Machine | None:
+        """Return a new machine in this state, or None if there is none to return."""
+
+    def lab(self) -> Any:
+        """Return a new lab that shows this state."""
+
+
+@dataclass(frozen=True, slots=True)
+class InLab:
+    """A lab by the name of its function in ``kmm_sim.labs``, and what to call it with.
+
+        InLab("slab_lab", {"script": "..."})
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def machine(self) -> Machine | None:
+        """Return None: the lab has the machine."""
+        return None
+
+    def lab(self) -> Any:
+        """Return the lab."""
+        import kmm_sim.labs  # only here: a check needs nothing visual
+
+        return getattr(kmm_sim.labs, self.name)(**self.options)
 
 
 @dataclass(frozen=True, slots=True)
