@@ -97,7 +97,7 @@ def fidelity(folder: str | Path) -> Table:
     results = [result for path in paths for result in check(path)]
     total = _row("all of them", [each for each in results if not each.interrupts_on])
     rows = [_row(f"`{each.name}`" + (" (interrupts on)" if each.interrupts_on else ""), [each]) for each in results]
-    return Table(("recording", "what was compared", "compared", "the same", "first difference"), (*rows, total))
+    return Table(("recording", "compared", "the same", "first difference", "what was compared"), (*rows, total))
 
 
 def _row(name: str, results: Iterable[Result]) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ def _row(name: str, results: Iterable[Result]) -> tuple[str, ...]:
     compared, same = sum(tally.total for _, tally in tallies), sum(tally.same for _, tally in tallies)
     kinds = ", ".join(dict.fromkeys(what for what, _ in tallies)) if name != "all of them" else ""
     first = next((result.first_difference for result in results if result.first_difference), "none")
-    return name, kinds, f"{compared:,}", f"{same:,}", first
+    return name, f"{compared:,}", f"{same:,}", first, kinds
 
 
 def _plain(cell: str) -> str:

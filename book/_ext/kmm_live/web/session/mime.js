@@ -11,7 +11,7 @@ const RENDERERS = [
   ["image/svg+xml", (text, place) => (place.innerHTML = text)],
   ["image/png", (data, place) => place.append(picture("image/png", data))],
   ["image/jpeg", (data, place) => place.append(picture("image/jpeg", data))],
-  ["text/markdown", (text, place) => (place.innerHTML = marked.parse(text))],
+  ["text/markdown", showMarkdown],
   ["application/json", (value, place) => place.append(block(JSON.stringify(value, null, 2), "text_plain"))],
   ["text/latex", (text, place) => place.append(block(text, "text_plain"))],
   ["text/plain", (text, place) => place.append(block(text, "text_plain"))],
@@ -26,6 +26,16 @@ export async function renderMime(data, place, manager) {
     if (type === WIDGET && !manager.has_model(value.model_id)) continue; // closed already: its text is left
     await render(value, place, manager);
     return;
+  }
+}
+
+function showMarkdown(text, place) {
+  place.innerHTML = marked.parse(text);
+  for (const table of place.querySelectorAll("table")) {
+    table.className = "table"; // as the theme draws those of the build, in a box that scrolls if they are wide
+    const box = Object.assign(document.createElement("div"), { className: "pst-scrollable-table-container" });
+    table.replaceWith(box);
+    box.append(table);
   }
 }
 
