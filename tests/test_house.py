@@ -39,7 +39,7 @@ FLOORS = (
     {"boot", "presets", "calls", "calls.*"},
     {"machine"},
     {""},  # kmm_sim itself
-    {"observe", "observe.*", "workload"},
+    {"observe", "observe.*", "workload", "small"},
     {"recording.*"},
     {"recording"},
     {"appendix"},
@@ -49,7 +49,7 @@ FLOORS = (
     {"__main__"},
 )
 STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "presets", "calls", "calls.*", "machine", "",
-                         "observe", "observe.*", "workload", "recording", "recording.*", "appendix", "__main__")
+                         "observe", "observe.*", "workload", "small", "recording", "recording.*", "appendix", "__main__")
 
 
 def module_name(path: Path) -> str:

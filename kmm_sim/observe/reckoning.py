@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reckoning: the arithmetic that lets a zone serve a request, or refuse it, line by line.
+
+The simulator's zone_watermark_ok() answers yes or no, as the kernel's does.  Here is the same
+sum written out, for whoever wants to know why; a test holds the two together.
+
+Linux: __zone_watermark_ok(), mm/page_alloc.c
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kmm_sim.mm.freelist import gfp_to_alloc_flags
+from kmm_sim.mm.gfp import gfp_zone
+from kmm_sim.mm.internal import (
+    ALLOC_HIGHATOMIC,
+    ALLOC_MIN_RESERVE,
+    ALLOC_NON_BLOCK,
+    ALLOC_OOM,
+    ALLOC_RESERVES,
+    ALLOC_WMARK_LOW,
+)
+from kmm_sim.mm.mmzone import MIGRATE_PCPTYPES, ZONE_NAMES, Migrate, Wmark
+from kmm_sim.observe.snapshot import Snapshot, ZoneSnapshot
+
+__all__ = ["Reckoning", "Term", "reckon", "reckon_2_6", "why"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One line of the sum: what it is, in words, and how many pages it adds or takes."""
+
+    words: str
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """The sum for one zone: what counts as free, what must remain, and whether a block is there.
+
+    ``room`` is whether more is free than must remain, ``block`` whether a block is large enough (in
+    2.6: whether the larger orders have enough); ``ok`` is both.
+    """
+
+    zone: str
+    free: tuple[Term, ...]
+    least: tuple[Term, ...]
+    room: bool
+    block: bool
+
+    @property
+    def free_pages(self) -> int:
+        """What counts as free for this request, in pages."""
+        return sum(term.pages for term in self.free)
+
+    @property
+    def least_pages(self) -> int:
+        """What must remain, in pages; one more than this is enough."""
+        return sum(term.pages for term in self.least)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the zone may serve the request."""
+        return self.room and self.block
+
+    def __str__(self) -> str:
+        lines = [f"zone {self.zone}"]
+        lines += [f"  {term.pages:>7}  {term.words}" for term in self.free]
+        lines.append(f"  {self.free_pages:>7}  count as free")
+        lines += [f"  {term.pages:>7}  {term.words}" for term in self.least]
+        sign = ">" if self.room else "<="
+        lines.append(f"  {self.least_pages:>7}  must remain: {self.free_pages} {sign} {self.least_pages}")
+        if self.room and not self.block:
+            lines.append("  no block is large enough")
+        lines.append("  it may serve the request" if self.ok else "  it refuses")
+        return "\n".join(lines)
+
+
+def reckon(
+    zone: ZoneSnapshot, order: int, alloc_flags: int, highest_zoneidx: int, mark: int = Wmark.MIN
+) -> Reckoning:
+    """Return the sum for a request, against one of the zone's marks.
+
+    Linux: __zone_watermark_ok(), mm/page_alloc.c
+    """
+    free = [Term("free pages", zone.nr_free_pages)]
+    if order:
+        free.append(Term("all but one page of the block itself", 1 - (1 << order)))
+    kept = sum(len(blocks.pfns) << blocks.order for blocks in zone.free if blocks.migratetype == Migrate.HIGHATOMIC)
+    if kept and not alloc_flags & ALLOC_RESERVES:
+        free.append(Term("free, but kept for urgent blocks (highatomic)", -kept))
+    least = [*_mark(zone, mark, alloc_flags), *_reserve(zone, highest_zoneidx)]
+    room = sum(term.pages for term in free) > sum(term.pages for term in least)
+    return Reckoning(zone.name, tuple(free), tuple(least), room, _has_block(zone, order, alloc_flags))
+
+
+def _mark(zone: ZoneSnapshot, mark: int, alloc_flags: int) -> list[Term]:
+    terms = [Term(f"the {Wmark(mark).name.lower()} mark", zone.watermark[mark])]
+    if zone.watermark_boost:
+        terms.append(Term("its boost", zone.watermark_boost))
+    least = zone.watermark[mark] + zone.watermark_boost
+    if alloc_flags & ALLOC_MIN_RESERVE:
+        terms.append(Term("half of it, for __GFP_HIGH", -(least // 2)))
+        least -= least // 2
+        if alloc_flags & ALLOC_NON_BLOCK:
+            terms.append(Term("a quarter of the rest, for one who cannot wait", -(least // 4)))
+            least -= least // 4
+    if alloc_flags & ALLOC_OOM:
+        terms.append(Term("half of it, for a process that is being killed", -(least // 2)))
+    return terms
+
+
+def _reserve(zone: ZoneSnapshot, highest_zoneidx: int) -> list[Term]:
+    reserve = zone.lowmem_reserve[highest_zoneidx]
+    return [Term("kept from those who could use a higher zone", reserve)] if reserve else []
+
+
+def _has_block(zone: ZoneSnapshot, order: int, alloc_flags: int) -> bool:
+    if not order:
+        return True
+    types = set(range(MIGRATE_PCPTYPES))
+    if alloc_flags & (ALLOC_HIGHATOMIC | ALLOC_OOM):
+        types.add(Migrate.HIGHATOMIC)
+    return any(blocks.order >= order and blocks.migratetype in types for blocks in zone.free)
+
+
+def reckon_2_6(
+    zone: ZoneSnapshot, order: int, alloc_flags: int, highest_zoneidx: int, mark: int = Wmark.MIN
+) -> Reckoning:
+    """Return the sum as Linux 2.6.34 did it; see zone_watermark_ok_2_6().
+
+    Linux: zone_watermark_ok(), mm/page_alloc.c
+    """
+    free = [Term("free pages", zone.nr_free_pages)]
+    if order:
+        free.append(Term("all but one page of the block itself", 1 - (1 << order)))
+    least = [Term(f"the {Wmark(mark).name.lower()} mark", zone.watermark[mark] + zone.watermark_boost)]
+    if alloc_flags & ALLOC_MIN_RESERVE:
+        least.append(Term("half of it, for __GFP_HIGH", -(least[0].pages // 2)))
+    if alloc_flags & ALLOC_NON_BLOCK:
+        left = sum(term.pages for term in least)
+        least.append(Term("a quarter of the rest, for one who cannot wait", -(left // 4)))
+    floor = sum(term.pages for term in least)
+    least += _reserve(zone, highest_zoneidx)
+    pages = sum(term.pages for term in free)
+    room, block = pages > sum(term.pages for term in least), True
+    for smaller in range(order):
+        pages -= zone.nr_free[smaller] << smaller
+        floor >>= 1
+        block = block and pages > floor
+    return Reckoning(zone.name, tuple(free), tuple(least), room, block)
+
+
+def why(state: Snapshot, gfp: int, order: int, *, fast: bool = False) -> Iterable[Reckoning]:
+    """Yield the sum for each zone that a mask allows, highest first, as the last attempt made it.
+
+    With ``fast``, as the first one did: against the low mark, with no reserves.
+    """
+    highest = gfp_zone(gfp)
+    alloc_flags = ALLOC_WMARK_LOW if fast else gfp_to_alloc_flags(gfp, order)
+    mark = Wmark.LOW if fast else Wmark.MIN
+    for zone in reversed(state.zones):
+        if ZONE_NAMES.index(zone.name) <= highest:
+            yield reckon(zone, order, alloc_flags, highest, mark)
