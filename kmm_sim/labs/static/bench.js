@@ -4,6 +4,9 @@ import { Phrases } from "./phrases.js";
 import { Player, make, takeOver } from "./scene.js";
 import { CellsPanel } from "./cells.js";
 import { LinePanel, ListsPanel } from "./lists.js";
+import { TablePanel } from "./table.js";
+import { ShelvesPanel } from "./shelves.js";
+import { FlowPanel } from "./flow.js";
 import { CallForm } from "./calls.js";
 import { Timeline } from "./timeline.js";
 
@@ -11,7 +14,9 @@ const PLAY_MS = 1100; // an event every so often at speed 1: time to see it and 
 const ANSWER_MS = 260; // ... and when the events are the answer to what the reader did
 const ANSWER_FRAMES = 40; // more than so many waiting, and they are shown several at a time
 const PATIENCE_MS = 6000;
-const PANELS = { cells: CellsPanel, lists: ListsPanel, line: LinePanel };
+const PANELS = {
+  cells: CellsPanel, lists: ListsPanel, line: LinePanel, table: TablePanel, shelves: ShelvesPanel, flow: FlowPanel,
+};
 
 class BenchView {
   constructor(model, parent) {
@@ -59,6 +64,8 @@ class BenchView {
     this.tones = Object.fromEntries((stage.kinds ?? []).map(({ letter, tone }) => [letter, tone]));
     this.kindTexts = Object.fromEntries((stage.kinds ?? []).map(({ letter, says }) => [letter, this.say(says)]));
     this.panels = stage.panels.map((key) => new PANELS[this.nodes.get(key).panel](this, key));
+    this.panelOf = new Map(this.panels.map((panel) => [panel.key, panel]));
+    this.tip = make("div", { class: "kmm-tip", "aria-hidden": "true" }); // what is pointed at, in a sentence
     this.forms = (stage.forms ?? []).map((form) => new CallForm(this, form));
     this.timeline = new Timeline(this);
     this.notice = make("p", { class: "kmm-notice", role: "status" });
@@ -68,26 +75,45 @@ class BenchView {
     this.text = make("pre", { tabindex: "0" });
     this.details = make("details", { class: "kmm-text", on: { toggle: () => this.drawText() } },
       make("summary", {}, this.say(["as_text"])), this.text);
-    const lines = this.panels.filter((panel) => panel instanceof LinePanel);
-    this.root.replaceChildren(this.figure(stage, lines));
+    this.root.replaceChildren(this.figure(stage), this.tip);
     this.redraw(new Set(this.nodes.keys()), false);
     this.drawNotice();
   }
 
-  figure(stage, lines) {
+  figure(stage) {
     const title = this.say(stage.title);
-    const shown = this.panels.filter((panel) => !lines.includes(panel)).map((panel) => panel.element);
+    const laid = new Set((stage.layout ?? []).flat());
+    const lines = this.panels.filter((panel) => panel instanceof LinePanel && !laid.has(panel.key));
     const trace = make("section", { class: "kmm-panel kmm-trace" },
       make("div", { class: "kmm-head" }, make("span", { class: "kmm-name" }, this.say(["log"]))), this.timeline.log);
     const { says, bar, undo, reset } = this.timeline;
     return make("figure", { class: "kmm-figure", role: "group", "aria-label": title },
       make("div", { class: "kmm-title" }, title), says,
-      make("div", { class: "kmm-stage" }, ...shown), bar,
+      make("div", { class: "kmm-stage" }, ...this.rows(stage, lines)), bar,
       make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element),
         make("div", { class: "kmm-after" }, this.notice, this.prototype, make("div", { class: "kmm-buttons" }, undo, reset))),
       make("div", { class: "kmm-foot" }, trace, ...lines.map((line) => line.element)),
       this.details, this.live,
       ...(stage.caption ? [make("figcaption", {}, this.say(stage.caption))] : []));
+  }
+
+  // Panels side by side as the stage's layout has them; else each in a row of its own, but cells with their lists.
+  rows(stage, lines) {
+    const layout = [...(stage.layout ?? [])];
+    for (const { key } of this.panels) {
+      if (layout.flat().includes(key) || lines.includes(this.panelOf.get(key))) continue;
+      const cells = layout.at(-1)?.length === 1 && layout.at(-1)[0];
+      if (cells && this.panelOf.get(key) instanceof ListsPanel && this.panelOf.get(cells) instanceof CellsPanel) {
+        layout.splice(-1, 1, [cells, key]);
+      } else layout.push([key]);
+    }
+    return layout.map((keys) => {
+      const shares = [...new Set(keys)].map((key) => [key, keys.filter((each) => each === key).length]);
+      const [first, , more] = shares.map(([key]) => this.panelOf.get(key));
+      const lists = first instanceof CellsPanel && shares.length === 2 && !more && keys.length === 2;
+      const columns = lists ? "minmax(0, 1.75fr) minmax(0, 1fr)" : shares.map(([, share]) => `minmax(0, ${share}fr)`).join(" ");
+      return make("div", { class: "kmm-side", style: `--beside: ${columns}` }, ...shares.map(([key]) => this.panelOf.get(key).element));
+    });
   }
 
   // The prototype of the call that the reader is busy with.
@@ -125,21 +151,10 @@ class BenchView {
 
   drawText() {
     if (!this.details.open) return;
-    const lines = [];
-    for (const panel of this.panels) {
-      const { title, lists, text } = this.nodes.get(panel.key);
-      lines.push(this.say(title) + ":");
-      for (const key of lists ?? []) lines.push("  " + this.listText(key));
-      if (panel instanceof CellsPanel) for (const key of panel.ordered()) lines.push("  " + this.blockText(key));
-      if (text) lines.push("  " + this.say(text));
-    }
-    this.text.textContent = lines.join("\n");
-  }
-
-  listText(key) {
-    const { label, keys = [] } = this.nodes.get(key);
-    const names = keys.map((each) => this.phrases.named("pfn", { at: each.slice(each.indexOf(":") + 1) }));
-    return `${this.say(label)}: ${names.join(", ") || this.say(["empty"])}`;
+    this.text.textContent = this.panels.flatMap((panel) => {
+      const { title, note } = this.nodes.get(panel.key);
+      return [[this.say(title), this.say(note)].filter(Boolean).join(", ") + ":", ...panel.text().map((line) => "  " + line)];
+    }).join("\n");
   }
 
   blockText(key) {
@@ -149,21 +164,45 @@ class BenchView {
     return this.phrases.named(name, { at, order, last: at + 2 ** order - 1, kind: this.kindTexts[kind] ?? kind });
   }
 
-  blockLabel(key) {
-    const text = this.blockText(key);
-    return this.formFor(key) ? this.say(["block.press", text]) : text;
+  // What a thing is called where it is one of many, and what is said of it where it stands.
+  name(key) {
+    return this.panelFor(key)?.name?.(key) ?? key;
+  }
+
+  describe(key) {
+    const text = this.panelFor(key)?.says(key) ?? "";
+    const form = this.formFor(key);
+    return form ? this.say(["press", text, this.say(form.form.button)]) : text;
+  }
+
+  // The panel of a thing, and its node: "s:64/2" is a slot of the box "s:64" in the panel "s".
+  panelFor(key) {
+    return this.panelOf.get(key.split(":")[0]);
+  }
+
+  nodeFor(key) {
+    return this.nodes.get(key) ?? this.nodes.get(key.split("/")[0]);
   }
 
   tone(kind) {
     return this.tones[kind] ?? "";
   }
 
+  kindText(kind) {
+    return this.kindTexts[kind] ?? kind;
+  }
+
+  // The things that a gap of a call offers.
+  picks(part) {
+    return part.panels.flatMap((panel) => this.panelOf.get(panel)?.picks?.(part) ?? this.blocksOf(panel, part.state));
+  }
+
   blocksOf(panel, state) {
     const keys = [];
     for (const [key, node] of this.nodes) {
-      if (key.startsWith(panel + ":") && (node.state ?? "free") === state) keys.push(key);
+      if (key.startsWith(panel + ":") && (!state || (node.state ?? "free") === state)) keys.push(key);
     }
-    return keys.sort((a, b) => a.slice(panel.length + 1) - b.slice(panel.length + 1));
+    return keys.sort((a, b) => a.slice(panel.length + 1) - b.slice(panel.length + 1) || 0);
   }
 
   // ---- Pointing at a block, anywhere
@@ -174,9 +213,29 @@ class BenchView {
     return this.light(target ? target.dataset.key ?? target.dataset.ref : null);
   }
 
+  // A thing lights up, and with it what it refers to and what refers to it.
   light(key) {
     this.lit = key;
-    for (const panel of this.panels) panel.light(key);
+    const keys = new Set(key ? [key] : []);
+    for (const [other, { refs, slots }] of key ? this.nodes : []) {
+      if (refs) for (const [index, ref] of [refs].flat().entries()) {
+        const from = slots ? `${other}/${index}` : other;
+        if (from === key) keys.add(ref);
+        if (ref === key) keys.add(from);
+      }
+    }
+    for (const panel of this.panels) panel.light(keys, key);
+    this.drawTip(key);
+  }
+
+  drawTip(key) {
+    const text = key ? this.panelFor(key)?.tip?.(key) : "";
+    this.tip.textContent = text ?? "";
+    const target = text && this.root.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    if (!target) return;
+    const [at, around] = [target.getBoundingClientRect(), this.root.getBoundingClientRect()];
+    const left = Math.max(4, Math.min(at.left - around.left, around.width - this.tip.offsetWidth - 4));
+    Object.assign(this.tip.style, { left: `${left}px`, top: `${at.bottom - around.top + 4}px` });
   }
 
   reveal(key) {
@@ -185,10 +244,13 @@ class BenchView {
     this.light(key);
   }
 
+  // The call that a click on a thing makes: the first that has a gap for it.
   formFor(key) {
-    const { state } = this.nodes.get(key);
-    return this.forms.find(({ form }) => form.block &&
-      form.parts.some((part) => part.pick === form.block && part.state === state && part.panels.includes(key.split(":")[0])));
+    const { state = "free", slots } = this.nodeFor(key) ?? {};
+    const [word, slot] = [key.split(":")[0], key.includes("/")];
+    return this.forms?.find(({ form }) => form.block && form.parts.some((part) =>
+      part.pick === form.block && part.panels.includes(word) && (part.of === "slots") === slot &&
+      (slot ? (!part.state || part.state === state) && slots[key.split("/")[1]] : part.of === "cells" || part.state === state)));
   }
 
   press(key) {

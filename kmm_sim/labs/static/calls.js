@@ -23,6 +23,9 @@ export class CallForm {
     if (typeof part === "string") return make("span", { class: "kmm-token" }, part);
     if (part.choice) return this.choice(part);
     if (part.number) return this.number(part);
+    if (part.typed) return this.typed(part);
+    if (part.flags) return this.flags(part);
+    if (part.toggle) return this.toggle(part);
     return this.pick(part);
   }
 
@@ -37,7 +40,7 @@ export class CallForm {
   number(part) {
     const input = make("input", {
       type: "number", inputmode: "numeric", min: part.low, max: part.high, step: "1", value: part.value,
-      "aria-label": this.bench.say(part.label),
+      "aria-label": this.bench.say(part.label), style: `width:${Math.max(3, String(part.high).length + 1)}ch`,
     });
     const step = (by, sign, label) => make("button", {
       type: "button", class: "kmm-by", tabindex: "-1", "aria-label": this.bench.say([label]),
@@ -46,12 +49,40 @@ export class CallForm {
     // What is no number goes to Python as it was typed, for Python to say what is wrong with it.
     const value = () => (/^-?\d+$/.test(input.value) ? Number(input.value) : input.value);
     this.gaps.set(part.number, { part, input, value });
-    return make("span", { class: "kmm-number" }, step(-1, "−", "less"), input, step(1, "+", "more"));
+    return make("span", { class: "kmm-number" }, step(-(part.step ?? 1), "−", "less"), input, step(part.step ?? 1, "+", "more"));
   }
 
   nudge(input, part, by) {
     input.value = Math.max(part.low, Math.min(part.high, (Number(input.value) || 0) + by));
     this.annotate();
+  }
+
+  typed(part) {
+    const input = make("input", {
+      type: "text", class: "kmm-typed", spellcheck: "false", autocomplete: "off", autocapitalize: "off", value: part.value,
+      "aria-label": this.bench.say(part.label), style: `width:${(part.width ?? 12) + 2}ch`,
+    });
+    this.gaps.set(part.typed, { part, input, value: () => input.value });
+    return input;
+  }
+
+  // Words to choose any of: __GFP_IO | __GFP_FS. What each means is said while it is pointed at.
+  flags(part) {
+    const boxes = part.options.map((word) => make("input", { type: "checkbox", value: word }));
+    const checked = (words) => boxes.forEach((box) => { box.checked = words.includes(box.value); });
+    checked(part.value ?? []);
+    this.gaps.set(part.flags, {
+      part, value: () => boxes.filter((box) => box.checked).map((box) => box.value), restore: checked,
+    });
+    return make("fieldset", { class: "kmm-flags" }, make("legend", { class: "kmm-hidden" }, this.bench.say(part.label)),
+      ...boxes.map((box, index) => make("label", { class: "kmm-flag", title: this.bench.say(part.says?.[index]) || undefined }, box, make("span", {}, box.value))));
+  }
+
+  toggle(part) {
+    const input = make("input", { type: "checkbox", role: "switch" });
+    input.checked = Boolean(part.value);
+    this.gaps.set(part.toggle, { part, value: () => input.checked, restore: (on) => { input.checked = on; } });
+    return make("label", { class: "kmm-flag kmm-toggle" }, input, make("span", {}, this.bench.say(part.label)));
   }
 
   pick(part) {
@@ -65,10 +96,9 @@ export class CallForm {
   draw() {
     for (const { part, input } of this.gaps.values()) {
       if (!part.pick) continue;
-      const keys = part.panels.flatMap((panel) => this.bench.blocksOf(panel, part.state));
+      const keys = this.bench.picks(part);
       const chosen = keys.includes(input.value) ? input.value : keys[0] ?? "";
-      const say = (key) => this.bench.phrases.named("pfn", { at: key.slice(key.indexOf(":") + 1) });
-      input.replaceChildren(...keys.map((key) => make("option", { value: key }, say(key))));
+      input.replaceChildren(...keys.map((key) => make("option", { value: key }, this.bench.name(key))));
       if (!keys.length) input.append(make("option", { value: "" }, this.bench.say(["none_held"])));
       input.value = chosen;
       if (this.followed !== chosen) this.follow();
@@ -81,13 +111,14 @@ export class CallForm {
       if (!part.follows) continue;
       const picked = this.gaps.get(part.follows).input.value;
       this.followed = picked;
-      if (picked && this.bench.nodes.has(picked)) input.value = this.bench.nodes.get(picked).order;
+      const taken = picked && this.bench.nodeFor(picked)?.[part.takes ?? "order"];
+      if (taken !== undefined && taken !== "") input.value = taken;
     }
     this.annotate();
   }
 
   annotate() {
-    const notes = [...this.gaps.values()].map(({ part, value }) => part.notes?.[value()]).filter(Boolean);
+    const notes = [...this.gaps.values()].map(({ part, value }) => part.notes?.[part.choice ? part.options.indexOf(value()) : value()]).filter(Boolean);
     this.note.textContent = [...notes, this.form.hint].filter(Boolean).map((note) => this.bench.say(note)).join(" · ");
   }
 
@@ -98,14 +129,18 @@ export class CallForm {
   restore(values) {
     for (const [name, value] of Object.entries(values ?? {})) {
       const gap = this.gaps.get(name);
-      if (gap) gap.input.value = value;
+      if (gap?.restore) gap.restore(value);
+      else if (gap) gap.input.value = value;
     }
     this.annotate();
   }
 
-  // The action that a click on a block stands for.
+  // The action that a click on a thing stands for: the thing, what follows from it, and the rest as it is set.
   forBlock(key) {
-    const order = this.bench.nodes.get(key).order;
-    return { do: this.form.does, [this.form.block]: key, order };
+    const action = { do: this.form.does, ...this.values(), [this.form.block]: key };
+    for (const { part } of this.gaps.values()) {
+      if (part.follows === this.form.block) action[part.number] = this.bench.nodeFor(key)[part.takes ?? "order"];
+    }
+    return action;
   }
 }

@@ -108,7 +108,7 @@ export class CellsPanel {
     pfn.dataset.text = this.bench.phrases.named("block", { at: this.at(key) });
     letter.dataset.text = kind;
     order.dataset.text = this.bench.phrases.named("block.order", node);
-    element.setAttribute("aria-label", this.bench.blockLabel(key));
+    element.setAttribute("aria-label", this.bench.describe(key));
     if (state === "hand") this.hand = key;
     else if (this.hand === key) this.hand = undefined;
   }
@@ -187,8 +187,20 @@ export class CellsPanel {
     this.bench.press(key);
   }
 
-  light(key) {
-    for (const [other, element] of this.blocks) element.classList.toggle("kmm-lit", other === key);
-    this.detail.textContent = key && this.blocks.has(key) ? this.bench.blockText(key) : "";
+  light(keys, key) {
+    for (const [other, element] of this.blocks) element.classList.toggle("kmm-lit", keys.has(other));
+    this.detail.textContent = key && this.blocks.has(key) ? this.says(key) : "";
+  }
+
+  name(key) {
+    return this.bench.phrases.named("pfn", { at: this.at(key) });
+  }
+
+  says(key) {
+    return this.bench.blockText(key);
+  }
+
+  text() {
+    return this.ordered().map((key) => this.says(key));
   }
 }

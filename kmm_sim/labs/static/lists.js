@@ -105,10 +105,17 @@ export class ListsPanel {
     if (to[event.key]) this.rove(to[event.key], true);
   }
 
-  light(key) {
+  light(keys) {
     for (const chip of this.element.querySelectorAll(".kmm-chip")) {
-      chip.classList.toggle("kmm-lit", key !== null && (chip.dataset.key ?? chip.dataset.ref) === key);
+      chip.classList.toggle("kmm-lit", keys.has(chip.dataset.key ?? chip.dataset.ref));
     }
+  }
+
+  text() {
+    return this.bench.nodes.get(this.key).lists.map((list) => {
+      const { label, keys = [] } = this.bench.nodes.get(list);
+      return `${this.bench.say(label)}: ${keys.map((key) => this.bench.name(key)).join(", ") || this.bench.say(["empty"])}`;
+    });
   }
 }
 
@@ -132,4 +139,8 @@ export class LinePanel {
   }
 
   light() {}
+
+  text() {
+    return this.bench.say(this.bench.nodes.get(this.key).text).split("\n");
+  }
 }

@@ -88,3 +88,28 @@ export function make(tag, attributes = {}, ...children) {
   element.append(...children);
   return element;
 }
+
+// Let `parent` have these children, in this order; those that are there already keep the focus.
+export function same(parent, children) {
+  const wanted = new Set(children);
+  for (const child of [...parent.childNodes]) if (!wanted.has(child)) child.remove();
+  children.forEach((child, index) => parent.childNodes[index] !== child && parent.insertBefore(child, parent.childNodes[index]));
+}
+
+// The title and the note of a panel, which may change.
+export function head(bench, key) {
+  const [name, note] = [make("span", { class: "kmm-name" }), make("span", { class: "kmm-note" })];
+  const draw = () => {
+    const node = bench.nodes.get(key);
+    [name.textContent, note.textContent] = [bench.say(node.title), bench.say(node.note)];
+  };
+  draw();
+  return { element: make("div", { class: "kmm-head" }, name, note), draw };
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}

@@ -1,0 +1,206 @@
+// The panel of shelves: boxes with slots, such as slabs with their objects. A box that goes to another shelf is
+// seen to move; a freelist is drawn as the arrows that it is.
+import { head, make, same, svg } from "./scene.js";
+import { Roving } from "./roving.js";
+
+const MOVE_MS = 150;
+const SMALL = 64; // more slots than so many, and they are drawn without letters
+
+export class ShelvesPanel {
+  constructor(bench, key) {
+    this.bench = bench;
+    this.key = key;
+    this.shelves = new Map();
+    this.boxes = new Map();
+    this.unchained = new Set();
+    this.head = head(bench, key);
+    this.body = make("div", { class: "kmm-shelves" });
+    this.element = make("section", { class: "kmm-panel" }, this.head.element, this.body);
+    this.roving = new Roving(this.body);
+    this.body.addEventListener("click", (event) => {
+      const stop = event.target.closest("[data-stop]");
+      if (stop) bench.press(stop.dataset.stop);
+    });
+  }
+
+  draw(touched, animate) {
+    const { shelves = [] } = this.bench.nodes.get(this.key);
+    const focus = this.body.contains(document.activeElement) ? document.activeElement.dataset.stop : null;
+    const before = animate ? this.places() : null;
+    this.head.draw();
+    for (const key of [...this.shelves.keys()]) if (!shelves.includes(key)) this.shelves.delete(key);
+    for (const key of shelves) if (!this.shelves.has(key) || touched.has(key)) this.drawShelf(key, touched, animate);
+    for (const key of [...this.boxes.keys()]) {
+      if (!this.bench.nodes.has(key)) this.boxes.delete(key);
+      else if (touched.has(key)) this.drawBox(key, animate);
+    }
+    same(this.body, shelves.map((key) => this.shelves.get(key).element));
+    for (const box of this.unchained) this.drawChain(box); // now that every box has its place
+    this.unchained.clear();
+    if (before) this.move(before);
+    this.roving.settle();
+    if (focus && !this.body.contains(document.activeElement)) this.roving.at?.focus({ preventScroll: true });
+  }
+
+  drawShelf(key, touched, animate) {
+    const { label, note, keys = [] } = this.bench.nodes.get(key);
+    const shelf = this.shelves.get(key) ?? this.shelf(key);
+    shelf.label.textContent = this.bench.say(label);
+    shelf.note.textContent = this.bench.say(note);
+    shelf.element.classList.toggle("kmm-empty", !keys.length);
+    for (const each of keys) if (!this.boxes.has(each)) this.drawBox(each, false, animate);
+    same(shelf.row, keys.map((each) => this.boxes.get(each).element));
+  }
+
+  shelf(key) {
+    const [label, note, row] = [make("span", { class: "kmm-label" }), make("span", { class: "kmm-note" }), make("div", { class: "kmm-boxes" })];
+    const shelf = { label, note, row, element: make("div", { class: "kmm-shelf" }, make("div", { class: "kmm-shelf-head" }, label, note), row) };
+    this.shelves.set(key, shelf);
+    return shelf;
+  }
+
+  drawBox(key, animate, comes) {
+    const { label, note, slots = [], widths = [], chain = [], refs = [], tone, state = "" } = this.bench.nodes.get(key);
+    const box = this.boxes.get(key) ?? this.box(key, slots.length, widths.length > 0);
+    box.element.classList.toggle("kmm-come", Boolean(comes));
+    Object.assign(box.element.dataset, { tone: tone ?? "", state });
+    box.label.textContent = this.bench.say(label);
+    box.note.textContent = this.bench.say(note);
+    box.label.setAttribute("aria-label", this.bench.describe(key));
+    while (box.slots.length > slots.length) box.slots.pop().remove();
+    while (box.slots.length < slots.length) box.slots.push(this.slot(key, box));
+    slots.forEach((letter, index) => {
+      const slot = box.slots[index];
+      const was = slot.textContent;
+      if (was !== letter) slot.textContent = letter;
+      slot.classList.toggle("kmm-fresh", animate && was !== letter);
+      slot.dataset.tone = this.bench.tone(letter);
+      slot.dataset.used = letter ? "1" : "";
+      if (widths.length) slot.style.flexGrow = widths[index] ?? 1;
+      if (refs[index]) slot.dataset.ref = refs[index];
+      const pressed = letter && this.bench.formFor(`${key}/${index}`);
+      slot.dataset.press = pressed ? "1" : "";
+      slot.setAttribute("aria-label", this.bench.describe(`${key}/${index}`));
+    });
+    box.chain = chain;
+    this.unchained.add(box);
+  }
+
+  box(key, count, free) {
+    const label = make("button", { type: "button", class: "kmm-plain", "data-stop": key, tabindex: "-1" });
+    const note = make("span", { class: "kmm-note" });
+    const grid = make("div", { class: "kmm-slots", "data-small": count > SMALL ? "1" : undefined, "data-free": free ? "1" : undefined });
+    const arrows = svg("svg", { class: "kmm-arrows", "aria-hidden": "true" }, svg("path"));
+    const element = make("div", { class: "kmm-box", "data-key": key, role: "group" }, make("div", { class: "kmm-box-head" }, label, note), grid);
+    if (count) grid.append(arrows);
+    else grid.remove();
+    grid.style.setProperty("--slots", slotColumns(count));
+    const box = { element, label, note, grid, arrows, slots: [] };
+    this.boxes.set(key, box);
+    return box;
+  }
+
+  slot(key, box) {
+    const name = `${key}/${box.slots.length}`;
+    const slot = make("button", { type: "button", class: "kmm-slot", tabindex: "-1", "data-key": name, "data-stop": name });
+    box.grid.insertBefore(slot, box.arrows);
+    return slot;
+  }
+
+  // From the head of the freelist to its end: an arrow from each free slot to the next.
+  drawChain({ chain, slots, arrows }) {
+    const place = (index) => {
+      const { offsetLeft: left, offsetTop: top, offsetWidth: width, offsetHeight: height } = slots[index];
+      return [left + width / 2, top + height / 2, height];
+    };
+    const known = chain.filter((index) => slots[index]);
+    const path = known.slice(1).map((index, nth) => freelistArrow(place(known[nth]), place(index)));
+    if (known.length) {
+      const [x, y, high] = place(known[0]);
+      path.unshift(`M${x} ${y - high / 2 - 1}m-3.5 -6l3.5 6l3.5 -6`);
+    }
+    arrows.firstChild.setAttribute("d", path.join(""));
+  }
+
+  places() {
+    return new Map([...this.boxes].map(([key, { element }]) => [key, element.getBoundingClientRect()]));
+  }
+
+  move(before) {
+    for (const [key, { element }] of this.boxes) {
+      const [from, to] = [before.get(key), element.getBoundingClientRect()];
+      if (!from || (Math.abs(from.left - to.left) < 1 && Math.abs(from.top - to.top) < 1)) continue;
+      element.animate([{ transform: `translate(${from.left - to.left}px,${from.top - to.top}px)` }, { transform: "none" }],
+        { duration: MOVE_MS, easing: "ease-out" });
+    }
+  }
+
+  name(key) {
+    const [box, slot] = key.split("/");
+    const label = this.bench.say(this.bench.nodes.get(box)?.label);
+    return slot === undefined ? label : this.bench.say(["slot", label, Number(slot)]);
+  }
+
+  says(key) {
+    const [box, slot] = key.split("/");
+    const { slots = [], chain = [], says, note } = this.bench.nodes.get(box);
+    if (slot !== undefined) {
+      const letter = slots[slot];
+      const next = chain.indexOf(Number(slot));
+      const state = letter ? this.bench.kindText(letter) : next < 0 ? this.bench.say(["slot.free"])
+        : chain[next + 1] === undefined ? this.bench.say(["slot.last"]) : this.bench.say(["slot.next", chain[next + 1]]);
+      return `${this.name(key)}: ${state}`;
+    }
+    const used = slots.filter(Boolean).length;
+    const counts = slots.length ? this.bench.say(["box.used", used, slots.length]) : "";
+    return [this.name(key), this.bench.say(note), counts, this.bench.say(says)].filter(Boolean).join(", ");
+  }
+
+  tip(key) {
+    return key.includes("/") ? this.says(key) : this.bench.say(this.bench.nodes.get(key)?.says);
+  }
+
+  text() {
+    return (this.bench.nodes.get(this.key).shelves ?? []).flatMap((shelf) => {
+      const { label, note, keys = [] } = this.bench.nodes.get(shelf);
+      return [[this.bench.say(label), this.bench.say(note)].filter(Boolean).join(", ") + (keys.length ? ":" : `: ${this.bench.say(["empty"])}`),
+        ...keys.map((key) => `  ${this.says(key)}${this.slotsText(key)}`)];
+    });
+  }
+
+  slotsText(key) {
+    const { slots = [], chain = [] } = this.bench.nodes.get(key);
+    if (!slots.length) return "";
+    const picture = ` [${slots.map((letter) => letter || "·").join("")}]`;
+    return picture + (chain.length ? ` ${this.bench.say(["box.chain"])} ${chain.join(" → ")}` : "");
+  }
+
+  // What a Pick may offer.
+  picks({ state, of }) {
+    const boxes = [...this.boxes.keys()].filter((key) => !state || this.bench.nodes.get(key)?.state === state);
+    return of !== "slots" ? boxes : boxes.flatMap((key) =>
+      (this.bench.nodes.get(key)?.slots ?? []).flatMap((letter, index) => (letter ? [`${key}/${index}`] : [])));
+  }
+
+  light(keys) {
+    for (const [key, { element, slots }] of this.boxes) {
+      element.classList.toggle("kmm-lit", keys.has(key));
+      slots.forEach((slot, index) => slot.classList.toggle("kmm-lit", keys.has(`${key}/${index}`)));
+    }
+  }
+}
+
+function slotColumns(count) {
+  return count <= 8 ? Math.max(count, 1) : count <= 20 ? Math.ceil(count / 2) : count <= SMALL ? 16 : 32;
+}
+
+// A bowed line from one place to another, with its point at the end.
+function freelistArrow([fromX, fromY], [toX, toY]) {
+  const [x, y] = [toX - fromX, toY - fromY];
+  const long = Math.hypot(x, y) || 1;
+  const bow = Math.min(9, long / 4);
+  const [midX, midY] = [fromX + x / 2 + (y / long) * bow, fromY + y / 2 - (x / long) * bow];
+  const angle = Math.atan2(toY - midY, toX - midX);
+  const wing = (turn) => `L${(toX - 6 * Math.cos(angle + turn)).toFixed(1)} ${(toY - 6 * Math.sin(angle + turn)).toFixed(1)}`;
+  return `M${fromX} ${fromY}Q${midX.toFixed(1)} ${midY.toFixed(1)} ${toX} ${toY}${wing(0.5)}M${toX} ${toY}${wing(-0.5)}`;
+}
