@@ -6,6 +6,7 @@ from kmm_sim.observe.percpu import PercpuSnapshot, mempool_replay, percpu_replay
 from kmm_sim.observe.procfs import buddyinfo, meminfo, pagetypeinfo, zoneinfo
 from kmm_sim.observe.replay import frames, replay
 from kmm_sim.observe.slab_lists import ListedSlab, ListsView, lists_frames, lists_replay, lists_snapshot
+from kmm_sim.observe.slab_object import Region, object_layout
 from kmm_sim.observe.slabinfo import slabinfo, sysfs_slab
 from kmm_sim.observe.slabs import CacheView, CpuView, SlabView, slab_frames, slab_replay, slab_snapshot
 from kmm_sim.observe.slob_pages import BlockPage, SlobView, slob_frames, slob_replay, slob_snapshot
@@ -44,6 +45,7 @@ __all__ = [
     "PcpBlocks",
     "PercpuSnapshot",
     "Reclaimable",
+    "Region",
     "SlabView",
     "SlobView",
     "Snapshot",
@@ -60,6 +62,7 @@ __all__ = [
     "lists_snapshot",
     "meminfo",
     "mempool_replay",
+    "object_layout",
     "pagetypeinfo",
     "percpu_replay",
     "percpu_snapshot",
