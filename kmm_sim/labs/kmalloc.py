@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kmm_sim.errors import KernelBug
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Run
 from kmm_sim.labs.scene import (
     Box,
@@ -56,6 +58,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SHOWN_SLOTS = 64
 """The most slots of a slab that are drawn; those in use always are."""
 SHOWN_ROWS = 10
+MOST_PAGES = 4096
 
 WRONG = {
     "NULL": "",
@@ -107,19 +110,40 @@ class KmallocState:
 
 
 def kmalloc_lab(
-    script: str = "", machine: Machine | None = None, *, pages: int = 128, title: str = "", caption: str = ""
+    script: str = "",
+    machine: Machine | None = None,
+    *,
+    pages: int = 128,
+    link: str = "",
+    title: str = "",
+    caption: str = "",
 ) -> Bench:
     """Return a lab on ``machine`` (by default a bench of ``pages`` pages) that shows what kmalloc() gives.
 
     ``script`` is the recorded run that it opens with: ``"+100"`` asks for 100 bytes, ``"-0"`` gives back
-    what the 0th request got.  Raises ValueError if it has no such step.
+    what the 0th request got.  ``link`` is what "Copy link" in a lab gives.  Raises ValueError if the
+    script has no such step.
     """
-    desk = _desk(Machine(pages=pages) if machine is None else machine)
-    run = Run(desk, KmallocLab(title or "kmalloc(): bytes, classes, slabs", caption))
+    lab = KmallocLab(title or "kmalloc(): bytes, classes, slabs", caption)
+    if machine is not None:
+        return Bench(_run(lab, script, machine), Opening("kmalloc"), link)
+    opening = Opening("kmalloc", partial(_opened, lab), {"pages": pages, "script": script})
+    return Bench(opening.run(), opening, link)
+
+
+def _opened(lab: KmallocLab, pages: int, script: str) -> Run:
+    if not 1 <= pages <= MOST_PAGES:
+        raise ValueError(f"this lab has 1 to {MOST_PAGES} pages, not {pages}")
+    return _run(lab, script, Machine(pages=pages))
+
+
+def _run(lab: KmallocLab, script: str, machine: Machine) -> Run:
+    desk = _desk(machine)
+    run = Run(desk, lab)
     for call in _recorded(desk, parse(script)):
         run.make(call)
     run.keep_as_recorded()
-    return Bench(run)
+    return run
 
 
 class KmallocDesk(Desk):
