@@ -7,7 +7,12 @@ import { LinePanel, ListsPanel } from "./lists.js";
 import { TablePanel } from "./table.js";
 import { ShelvesPanel } from "./shelves.js";
 import { FlowPanel } from "./flow.js";
+import { BytesPanel } from "./bytes.js";
+import { PlotPanel } from "./plot.js";
 import { CallForm } from "./calls.js";
+import { save } from "./export.js";
+import { Permalink } from "./permalink.js";
+import { Predict } from "./predict.js";
 import { Timeline } from "./timeline.js";
 
 const PLAY_MS = 1100; // an event every so often at speed 1: time to see it and to read the sentence
@@ -16,6 +21,7 @@ const ANSWER_FRAMES = 40; // more than so many waiting, and they are shown sever
 const PATIENCE_MS = 6000;
 const PANELS = {
   cells: CellsPanel, lists: ListsPanel, line: LinePanel, table: TablePanel, shelves: ShelvesPanel, flow: FlowPanel,
+  bytes: BytesPanel, plot: PlotPanel,
 };
 
 class BenchView {
@@ -37,9 +43,18 @@ class BenchView {
     for (const type of ["pointerover", "focusin", "pointerleave", "focusout"]) {
       this.root.addEventListener(type, (event) => this.onPoint(event));
     }
+    this.permalink = new Permalink(this);
+    this.predict = new Predict(this);
+    this.onPrint = ({ type }) => this.print(type === "beforeprint");
+    for (const type of ["beforeprint", "afterprint"]) window.addEventListener(type, this.onPrint);
     parent.append(this.root);
     this.build();
+    const { at, error } = model.get("about") ?? {}; // of a link that Python was given
+    if (at) this.jump(at);
+    if (error) this.error = ["link.error", error];
+    this.drawNotice();
     this.send({ do: "hello" }, { quiet: true });
+    this.permalink.follow();
   }
 
   close() {
@@ -49,6 +64,8 @@ class BenchView {
     this.model.off("msg:custom", this.onMessage);
     this.model.off("change:scene", this.onScene);
     document.removeEventListener("kmm:live", this.onLive);
+    for (const type of ["beforeprint", "afterprint"]) window.removeEventListener(type, this.onPrint);
+    this.permalink.close();
   }
 
   get nodes() {
@@ -75,6 +92,9 @@ class BenchView {
     this.text = make("pre", { tabindex: "0" });
     this.details = make("details", { class: "kmm-text", on: { toggle: () => this.drawText() } },
       make("summary", {}, this.say(["as_text"])), this.text);
+    this.extras = make("div", { class: "kmm-extras" }, ...[["link", () => this.permalink.copy()],
+      ["svg", () => save(this, "svg")], ["json", () => save(this, "json")]].map(([name, act]) => make("button",
+      { type: "button", class: "kmm-quiet", title: this.say([`${name}.title`]), on: { click: act } }, this.say([name]))));
     this.root.replaceChildren(this.figure(stage), this.tip);
     this.redraw(new Set(this.nodes.keys()), false);
     this.drawNotice();
@@ -86,14 +106,14 @@ class BenchView {
     const lines = this.panels.filter((panel) => panel instanceof LinePanel && !laid.has(panel.key));
     const trace = make("section", { class: "kmm-panel kmm-trace" },
       make("div", { class: "kmm-head" }, make("span", { class: "kmm-name" }, this.say(["log"]))), this.timeline.log);
-    const { says, bar, undo, reset } = this.timeline;
+    const { says, bar, buttons } = this.timeline;
     return make("figure", { class: "kmm-figure", role: "group", "aria-label": title },
-      make("div", { class: "kmm-title" }, title), says,
+      make("div", { class: "kmm-top" }, make("div", { class: "kmm-title" }, title), this.predict.button), says, this.predict.element,
       make("div", { class: "kmm-stage" }, ...this.rows(stage, lines)), bar,
       make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element),
-        make("div", { class: "kmm-after" }, this.notice, this.prototype, make("div", { class: "kmm-buttons" }, undo, reset))),
+        make("div", { class: "kmm-after" }, this.notice, this.prototype, buttons)),
       make("div", { class: "kmm-foot" }, trace, ...lines.map((line) => line.element)),
-      this.details, this.live,
+      make("div", { class: "kmm-last" }, this.details, this.extras), this.live,
       ...(stage.caption ? [make("figcaption", {}, this.say(stage.caption))] : []));
   }
 
@@ -271,7 +291,8 @@ class BenchView {
   }
 
   show(at, animate) {
-    const to = Math.max(0, Math.min(at, this.player.end));
+    const to = this.predict.allow(Math.max(0, Math.min(at, this.player.end)));
+    this.remarked = undefined;
     this.redraw(this.player.go(to), animate);
     this.drawNotice();
   }
@@ -286,36 +307,57 @@ class BenchView {
 
   stop() {
     clearTimeout(this.timer);
-    this.timer = undefined;
+    this.timer = this.goal = undefined;
     this.answering = false;
     this.timeline?.drawPlaying(false);
   }
 
   tick(pause) {
-    const backlog = this.player.end - this.player.at;
-    if (!backlog) return this.stop();
+    const before = this.player.at;
+    const backlog = (this.goal ?? this.player.end) - before;
+    if (backlog <= 0) return this.stop();
     const stride = this.answering ? Math.ceil(backlog / ANSWER_FRAMES) : 1;
     this.show(this.player.at + stride, stride === 1);
     this.timer = setTimeout(() => this.tick(pause), pause(backlog));
-    if (this.player.at === this.player.end) this.stop();
+    if ([this.player.end, this.goal, before].includes(this.player.at)) this.stop();
     return undefined;
   }
 
   // The events that answer what the reader did: one after the other, quickly, to the end.
   playAnswer() {
     const waiting = Boolean(this.timer) && this.answering;
-    if (waiting) return;
+    if (!waiting) this.playTo();
+  }
+
+  playTo(goal) {
     this.stop();
     if (this.still()) {
-      this.show(this.player.end, false);
+      this.show(goal ?? this.player.end, false);
       return;
     }
+    this.goal = goal;
     this.answering = true;
     this.tick((backlog) => Math.max(40, Math.min(ANSWER_MS, 1800 / backlog)));
   }
 
   undo() {
     if (this.player.at) this.jump(this.player.callStart());
+  }
+
+  // What was undone stands until another call takes its place.
+  redo() {
+    this.jump(this.player.callEnd(this.player.at + 1));
+  }
+
+  // Paper shows how it ended.
+  print(begins) {
+    if (begins) {
+      this.printedAt = this.player.at;
+      this.redraw(this.player.go(this.player.end), false);
+    } else if (this.printedAt !== undefined) {
+      this.redraw(this.player.go(this.printedAt), false);
+      this.printedAt = undefined;
+    }
   }
 
   reset() {
@@ -335,13 +377,14 @@ class BenchView {
   act(action) {
     // "at" only for a moment before the last one: where Python runs in the page, a null is not its None.
     const request = this.isNow() ? action : { ...action, at: this.player.at };
-    this.error = undefined;
+    this.error = this.remarked = undefined;
     if (!this.answering) this.stop();
     const state = this.python();
     if (state === "kernel" || state === "yes") {
       if (!this.repeats(request)) this.send(request, {});
     } else {
       this.kept += 1;
+      this.linked = action.do === "open";
       this.root.dispatchEvent(new CustomEvent("kmm:act", { bubbles: true, detail: { action: request } }));
     }
     this.drawNotice();
@@ -389,8 +432,9 @@ class BenchView {
     const mine = this.waiting.get(message.done);
     this.waiting.delete(message.done);
     if (!this.waiting.size) clearTimeout(this.patience);
-    if ("keep" in message) this.receive(message, mine);
-    if (message.error && mine) this.error = message.error;
+    if ("scene" in message) this.showAnew(message);
+    else if ("keep" in message) this.receive(message, mine);
+    if (message.error && mine) this.error = [mine.do === "open" ? "link.error" : "error", message.error];
     this.drawNotice();
   }
 
@@ -400,10 +444,32 @@ class BenchView {
     const follow = news && (mine ? mine.do !== "reset" : player.at === this.shownEnd);
     if (player.at > message.keep) this.redraw(player.go(message.keep), false);
     takeOver(player.frames, message);
+    this.predict.forget(message.keep);
     if (follow && player.at < message.keep && !this.answering) this.redraw(player.go(message.keep), false);
     this.changed = mine?.do === "reset" ? false : this.changed || news;
     if (follow) this.playAnswer();
     else this.redraw(new Set(), false);
+  }
+
+  // Another run altogether, of a link or of another seed.
+  showAnew(message) {
+    const { speed, focus } = this.view();
+    this.stop();
+    takeOverAll(this.model, message);
+    this.build();
+    this.changed = message.frames.some((frame) => frame[3]);
+    this.predict.begin(message.at);
+    this.restore({ at: message.at, speed, focus });
+  }
+
+  // Open a link, as kmm_sim/labs/link.py reads it.
+  open(link) {
+    this.act({ do: "open", link });
+  }
+
+  remark(text) {
+    this.remarked = text;
+    this.drawNotice();
   }
 
   // What the page tells a bench that was drawn anew, now that there is Python: where the reader was,
@@ -443,9 +509,11 @@ class BenchView {
     const { at, end } = this.player;
     const state = this.python();
     const [kind, text] =
-      this.error ? ["error", ["error", this.error]]
+      this.error ? ["error", this.error]
       : this.late ? ["error", ["no_answer"]]
       : this.kept && state === "failed" ? ["error", ["failed"]]
+      : this.remarked ? ["", this.remarked]
+      : this.kept && this.linked ? ["wait", ["link.waits"]]
       : this.kept ? ["wait", this.kept > 1 ? ["starting.many", this.kept] : ["starting"]]
       : at < end && at && !this.timer ? ["", ["past", at, end]]
       : ["", ""];
@@ -455,10 +523,23 @@ class BenchView {
   }
 }
 
+// All of a run in place of another: every view of the widget does it to the same scene and frames.
+function takeOverAll(model, message) {
+  for (const name of ["scene", "about"]) {
+    const mine = model.get(name);
+    for (const key of Object.keys(mine)) delete mine[key];
+    Object.assign(mine, message[name]);
+  }
+  takeOver(model.get("frames"), message);
+}
+
 export default {
   // Once for a widget, whatever the number of its views: what comes late is kept for the views to come.
   initialize({ model }) {
-    const keep = (message) => "keep" in message && takeOver(model.get("frames"), message);
+    const keep = (message) => {
+      if ("scene" in message) takeOverAll(model, message);
+      else if ("keep" in message) takeOver(model.get("frames"), message);
+    };
     model.on("msg:custom", keep);
     return () => model.off("msg:custom", keep);
   },

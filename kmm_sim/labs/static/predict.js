@@ -35,6 +35,13 @@ export class Predict {
     this.askNext();
   }
 
+  // Another run: what there was to see is seen.
+  begin(at) {
+    this.question = this.verdict = undefined;
+    this.seen = at;
+    if (this.on) this.draw();
+  }
+
   // How far the reader may look, of what is wanted. Where that is not all of it, there is a question.
   allow(to) {
     if (!this.on || to <= this.seen) return to;
@@ -77,11 +84,12 @@ export class Predict {
   // Sentences of the same run: near by, of other kinds first.
   others(truth) {
     const { frames } = this.bench.player;
+    const just = this.seen ? this.sentence(frames[this.seen - 1]) : "";
     const near = frames.map((frame, index) => [Math.abs(index - this.seen), frame]).sort(([a], [b]) => a - b);
     const kinds = new Map();
     for (const [, frame] of near) {
       const text = this.sentence(frame);
-      if (text !== truth) kinds.set(frame[0][0], [...(kinds.get(frame[0][0]) ?? []), text]);
+      if (text !== truth && text !== just) kinds.set(frame[0][0], [...(kinds.get(frame[0][0]) ?? []), text]);
     }
     const wrong = new Set([...kinds.values()].map(([first]) => first));
     for (const texts of kinds.values()) for (const text of texts) wrong.add(text);

@@ -70,6 +70,12 @@ export class Player {
     }
     return 0;
   }
+
+  // How many events there are at the end of the call that the event of this number is part of.
+  callEnd(number) {
+    for (let index = number; index < this.end; index++) if (this.frames[index][2]) return index;
+    return this.end;
+  }
 }
 
 // Frames from Python: `keep` earlier ones still stand. To do so twice is to do so once, because every

@@ -37,7 +37,9 @@ export class Timeline {
     const text = (name, act) => make("button",
       { type: "button", class: "kmm-button kmm-word", title: say([name + ".title"]), on: { click: act } }, say([name]));
     this.undo = text("undo", () => bench.undo());
+    this.redo = text("redo", () => bench.redo());
     this.reset = text("reset", () => bench.reset());
+    this.buttons = make("div", { class: "kmm-buttons" }, ...this.seed(), this.undo, this.redo, this.reset);
     this.call = make("code", { class: "kmm-now" });
     this.sentence = make("span", { class: "kmm-sentence" });
     this.log = make("ol", { class: "kmm-log", tabindex: "0", "aria-label": say(["log"]) });
@@ -46,6 +48,16 @@ export class Timeline {
     this.bar = make("section", { class: "kmm-bar" },
       make("div", { class: "kmm-buttons" }, this.first, this.back, this.play, this.forth, this.last),
       make("div", { class: "kmm-scrub" }, this.ticks, this.range), this.count, this.speed);
+  }
+
+  // A lab whose run is drawn from a seed can be given another one.
+  seed() {
+    const { bench } = this;
+    const { seed } = bench.model.get("about")?.settings ?? {};
+    if (!Number.isInteger(seed)) return [];
+    const input = make("input", { type: "number", min: "0", max: "999999999", step: "1", value: seed, "aria-label": bench.say(["seed.label"]) });
+    input.addEventListener("change", () => bench.act({ do: "set", settings: { seed: Number(input.value) } }));
+    return [make("label", { class: "kmm-seed", title: bench.say(["seed.label"]) }, bench.say(["seed"]), input)];
   }
 
   draw() {
@@ -59,7 +71,7 @@ export class Timeline {
     this.count.title = where;
     this.range.style.setProperty("--done", end ? `${(100 * at) / end}%` : "0%");
     for (const [button, off] of [[this.back, !at], [this.first, !at], [this.forth, at === end], [this.last, at === end],
-      [this.play, !end], [this.undo, !at], [this.reset, !at && !this.bench.changed]]) this.enable(button, !off);
+      [this.play, !end], [this.undo, !at], [this.redo, at === end], [this.reset, !at && !this.bench.changed]]) this.enable(button, !off);
     this.drawTicks();
     const text = this.bench.sentence();
     this.call.textContent = at ? say(player.frames[player.callStart()]?.[2]) : "";
