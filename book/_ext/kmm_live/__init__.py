@@ -9,6 +9,7 @@ Read in this order: this file, `assets.py`, `web/page/main.js`, `web/session/ses
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -32,7 +33,15 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("doctree-resolved", box_the_labs)
     app.connect("html-page-context", add_to_page, priority=400)  # before MyST-NB writes the widget state
     app.connect("build-finished", finish)
+    app.connect("builder-inited", read_in_parallel)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def read_in_parallel(app: Sphinx) -> None:
+    """Run the chapters on all processors: they take most of a build, and Jupyter Book has no option for it."""
+    app.parallel = os.cpu_count() or 1
+    # It does not say whether it minds. It works only when all pages have been read, so it does not.
+    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
 
 
 def is_html(app: Sphinx) -> bool:
