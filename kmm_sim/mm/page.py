@@ -25,6 +25,7 @@ __all__ = [
     "VMEMMAP_START",
     "Page",
     "get_order",
+    "mem_map_cost",
     "page_address",
     "pfn_to_virt",
     "virt_to_pfn",
@@ -130,3 +131,11 @@ def get_order(size: int) -> int:
     Linux: get_order(), include/asm-generic/getorder.h
     """
     return ((size - 1) >> PAGE_SHIFT).bit_length()
+
+
+def mem_map_cost(ram: int, page_size: int = PAGE_SIZE, struct_size: int = SIZEOF_STRUCT_PAGE) -> int:
+    """Return the bytes that the struct pages of ``ram`` bytes of memory take, one for each page.
+
+    Linux: no counterpart; sparse_init_nid(), mm/sparse.c, sets that much aside at boot
+    """
+    return ram // page_size * struct_size

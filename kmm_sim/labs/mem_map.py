@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What it costs to have a struct page for every page: the mem_map calculator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kmm_sim.boot import parse_size
+from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.run import Run
+from kmm_sim.labs.scene import Choice, Form, Mark, Node, Plot, Row, Scene, Series, Stage, Table, Text
+from kmm_sim.labs.view import Called, Desk, View
+from kmm_sim.mm.page import mem_map_cost
+from kmm_sim.trace import Event
+
+__all__ = ["MemMapLab", "Work", "mem_map_lab"]
+
+RAM = ("512 MiB", "4 GiB", "16 GiB", "64 GiB", "1 TiB")
+PAGES = ("4 KiB", "8 KiB", "16 KiB", "64 KiB")
+STRUCTS = {"32": "x86-32, 2.6.34", "40": "the books' guess", "56": "x86-64, 2.6.34", "64": "x86-64, 6.1 to 7.3"}
+
+
+def mem_map_lab(*, title: str = "", caption: str = "") -> Bench:
+    """Return a calculator: what the struct pages of a machine cost, by its memory and the size of a page.
+
+    It opens with the sum of the notes, a machine of 4 GiB with pages of 8 KiB, and then today's.
+    """
+    lab = MemMapLab(title or "What does it cost to describe every page?", caption)
+    run = Run(Desk(ram="4 GiB", page="8 KiB", struct="40"), lab)
+    for work in (Work("4 GiB", "4 KiB", "56"), Work("4 GiB", "4 KiB", "64"), Work("1 TiB", "4 KiB", "64")):
+        run.make(work)
+    run.keep_as_recorded()
+    return Bench(run)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Work the cost out for a machine: RAM, page size, bytes of a struct page."""
+
+    ram: str
+    page: str
+    struct: str
+
+    def text(self) -> Text:
+        """Return the sum as it would be written down."""
+        return f"{self.ram} / {self.page} * {self.struct} bytes"
+
+    def __call__(self, desk: Any) -> None:
+        """Do it."""
+        desk.ram, desk.page, desk.struct = self.ram, self.page, self.struct
+
+
+class MemMapLab:
+    """From a machine's size to the share of it that describes the rest."""
+
+    view = View(lambda desk: (desk.ram, desk.page, desk.struct))
+    phrases: Mapping[str, str] = {}
+
+    def __init__(self, title: Text = "What does it cost to describe every page?", caption: Text = "") -> None:
+        self.title = title
+        self.caption = caption
+
+    def draw(self, state: tuple[str, str, str]) -> Scene:
+        """Return the sum, line by line, and the share for each size of page."""
+        ram, page, struct = state
+        total, size, each = parse_size(ram), parse_size(page), int(struct)
+        cost = mem_map_cost(total, size, each)
+        rows: dict[str, Node] = {
+            "t:pages": Row(("pages", f"{ram} / {page}", f"{total // size:,}")),
+            "t:bytes": Row(("bytes for them", f"{total // size:,} * {each}", f"{cost:,}")),
+            "t:mib": Row(("that is", "", _amount(cost)), tone=2, mark="now"),
+            "t:share": Row(("of all memory", f"{each} / {size:,}", f"{100 * each / size:.3f} %"), tone=2, mark="now"),
+        }
+        shares = tuple(round(100 * each / parse_size(other), 4) for other in PAGES)
+        return {
+            "": Stage(self.title, ("t", "p"), (_form(state),), (), self.caption, (("t", "p"),)),
+            "t": Table("The cost of mem_map", STRUCTS[struct], ("", "sum", "result"), tuple(rows), "lcr"),
+            **rows,
+            "p": Plot("Share of memory", "by size of page", ("p:share",), "bars", "page", "%", names=PAGES,
+                      marks=(Mark("1 %", 1.0, 4),), top=1.8),
+            "p:share": Series("struct pages", shares, 1),
+        }
+
+    def tell(self, event: Event) -> tuple[Any, ...]:
+        """Return what was worked out."""
+        assert isinstance(event, Called)
+        return "other", "mem_map", "Worked out: one struct page for each page of memory."
+
+    def read(self, action: Mapping[str, Any]) -> Work:
+        """Return the sum that an action asks for; ValueError if a size is none of those on offer."""
+        ram, page, struct = (str(action.get(name)) for name in ("ram", "page", "struct"))
+        if ram not in RAM or page not in PAGES or struct not in STRUCTS:
+            raise ValueError(f"no sum for {ram}, pages of {page} and {struct} bytes: choose from the lists")
+        return Work(ram, page, struct)
+
+
+def _form(state: tuple[str, str, str]) -> Form:
+    ram, page, struct = state
+    return Form("work", (
+        "cost = ", Choice("ram", "memory of the machine", RAM, ram),
+        " / ", Choice("page", "size of a page", PAGES, page),
+        " * ", Choice("struct", "bytes of a struct page", tuple(STRUCTS), struct, tuple(STRUCTS.values())), ";",
+    ), "Work it out", "struct page *mem_map;")
+
+
+def _amount(size: int) -> str:
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:g} {name}"
+    return f"{size} bytes"

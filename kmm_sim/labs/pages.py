@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The pages lab: all of memory as a map, one page's struct page, its bytes, and who refers to it.
+
+    pages_lab()                                 16 MiB, nothing done yet
+    pages_lab(Machine(memory="8 GiB"))          another machine
+    pages_lab(Machine.preset("lkd-32bit"))      ... with high memory, and the calls for it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.run import Run
+from kmm_sim.labs.scene import (
+    Bytes,
+    Choice,
+    Form,
+    Kind,
+    Map,
+    Node,
+    Number,
+    Pick,
+    Row,
+    Scene,
+    Span,
+    Stage,
+    Table,
+    Text,
+    Typed,
+    strips,
+)
+from kmm_sim.labs.view import Called, Desk, View
+from kmm_sim.machine import Machine
+from kmm_sim.mm.events import MmPageAlloc, MmPageFree, PageRefMod
+from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_DMA, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp, gfp_names
+from kmm_sim.mm.mmzone import MAX_PAGE_ORDER
+from kmm_sim.mm.page import PAGE_SIZE, Page
+from kmm_sim.observe.pages import PageView, page_runs, page_view
+from kmm_sim.trace import Event
+
+__all__ = ["Allocate", "Look", "OnPage", "PagesLab", "Write", "look", "pages_lab"]
+
+MASKS = {
+    gfp_names(mask): int(mask)
+    for mask in (
+        GFP_KERNEL, GFP_KERNEL | Gfp.ZERO, GFP_KERNEL | Gfp.COMP, GFP_ATOMIC, GFP_KERNEL | GFP_DMA,
+        GFP_HIGHUSER_MOVABLE,
+    )
+}
+LEGEND = (
+    Kind("f", 0, "free"), Kind("U", 1, "held, unmovable"), Kind("M", 2, "held, movable"),
+    Kind("E", 3, "held, reclaimable"), Kind("c", 6, "free, on a CPU's list"), Kind("x", 5, "in use before we looked"),
+)
+
+
+AS_C = {
+    "get": "get_page(page)", "put": "put_page(page)", "free": "__free_pages(page, {order})",
+    "kmap": "kmap(page)", "kunmap": "kunmap(page)", "local": "kmap_local_page(page)",
+}
+SMALL = "16 MiB"
+
+
+def pages_lab(
+    machine: Machine | None = None,
+    calls: Iterable[Any] = (),
+    *,
+    pfn: int | None = None,
+    title: str = "",
+    caption: str = "",
+) -> Bench:
+    """Return a lab on ``machine`` (by default one of 16 MiB) that shows its memory, and page ``pfn`` closely.
+
+    ``calls`` are made first, and are the recorded run that the lab opens with: ``Allocate``,
+    ``Look``, ``OnPage`` and ``Write`` of this module.  ValueError if there is no page ``pfn``.
+    """
+    machine = Machine(memory=SMALL) if machine is None else machine
+    highmem = machine.node.highmem is not None
+    first = machine.zones[-1].start_pfn if pfn is None else pfn
+    page_view(machine, first)
+    run = Run(Desk(machine=machine, pfn=first), PagesLab(title or "Every page of the machine", caption, highmem))
+    for call in calls:
+        run.make(call)
+    run.keep_as_recorded()
+    return Bench(run)
+
+
+@dataclass(frozen=True, slots=True)
+class PagesState:
+    """What the lab draws: the map as runs, the zones, and the page that is looked at."""
+
+    start: int
+    runs: tuple[tuple[str, int], ...]
+    zones: tuple[tuple[int, str], ...]
+    page: PageView
+
+
+def look(desk: Desk) -> PagesState:
+    """Return the state of a desk with a ``machine`` and the ``pfn`` that is looked at."""
+    machine = desk.machine
+    zones = tuple((zone.start_pfn, zone.name) for zone in machine.zones)
+    return PagesState(machine.zones[0].start_pfn, tuple(page_runs(machine)), zones, page_view(machine, desk.pfn))
+
+
+@dataclass(frozen=True, slots=True)
+class Allocate:
+    """The call alloc_pages(gfp, order); the page that it gives is looked at."""
+
+    gfp: int
+    order: int
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return f"alloc_pages({gfp_names(self.gfp)}, {self.order})"
+
+    def __call__(self, desk: Any) -> Page | None:
+        """Make the call."""
+        page: Page | None = desk.machine.alloc_pages(self.gfp, self.order)
+        if page is not None:
+            desk.pfn = page.pfn
+        return page
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look at another page."""
+
+    pfn: int
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return f"pfn_to_page({self.pfn:#x})"
+
+    def __call__(self, desk: Any) -> str:
+        """Do it; ValueError if there is no such page."""
+        page = page_view(desk.machine, self.pfn)
+        desk.pfn = self.pfn
+        return f"This is page {self.pfn:#x}, in zone {page.zone}."
+
+
+@dataclass(frozen=True, slots=True)
+class OnPage:
+    """A call on the page that is looked at: get, put, free, kmap, kunmap or local."""
+
+    name: str
+    order: int = 0
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return AS_C[self.name].format(order=self.order)
+
+    def __call__(self, desk: Any) -> int | None:
+        """Make the call; KernelBug if the page is in no state for it."""
+        machine: Machine = desk.machine
+        page = machine.node.page(desk.pfn)
+        match self.name:
+            case "get":
+                machine.get_page(page)
+            case "put":
+                machine.put_page(page)
+            case "free":
+                machine.free_pages(page, self.order)
+            case "kmap":
+                return machine.kmap(page)
+            case "kunmap":
+                machine.kunmap(page)
+            case _:  # shown, and given back at once: such an address must not outlive the look
+                addr = machine.kmap_local_page(page)
+                machine.kunmap_local(addr)
+                return addr
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write a text into the page that is looked at, at its start."""
+
+    words: str
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return f'strcpy(page_address(page), "{self.words}")'
+
+    def __call__(self, desk: Any) -> str:
+        """Do it; KernelBug if the kernel has no address for the page."""
+        addr = desk.machine.page_address(desk.machine.node.page(desk.pfn))
+        desk.machine.write(addr, self.words.encode()[: PAGE_SIZE - 1] + b"\0")
+        return "The bytes are written. The struct page is as it was."
+
+
+class PagesLab:
+    """From a machine and a page to a scene, and from what a reader asks for to a call."""
+
+    view = View(look)
+    phrases: Mapping[str, str] = {}
+
+    def __init__(self, title: Text = "Every page of the machine", caption: Text = "", highmem: bool = False) -> None:
+        self.title = title
+        self.caption = caption
+        self.highmem = highmem
+
+    def draw(self, state: PagesState) -> Scene:
+        """Return the map, the struct page and the bytes of the page that is looked at."""
+        count = sum(number for _, number in state.runs)
+        size = count * PAGE_SIZE >> 20
+        note = f"{count:,} pages of 4 KiB, {size:,} MiB; click to zoom in, and on a page to look at it"
+        scene: dict[str, Node] = {
+            "": Stage(self.title, ("M", "t", "b"), _forms(self.highmem), (), self.caption, (("M",), ("t", "b"))),
+            "M": Map("Memory", note, state.start, count, LEGEND, state.zones),
+        }
+        scene |= strips("M", state.start, state.runs)
+        scene |= _struct_page(state.page)
+        scene |= _bytes(state.page)
+        return scene
+
+    def tell(self, event: Event) -> tuple[Any, ...]:
+        """Return what a call did, in a sentence."""
+        assert isinstance(event, Called)
+        answer = event.answer
+        told = [each for each in event.events if isinstance(each, MmPageAlloc | MmPageFree | PageRefMod)]
+        line = str(told[-1]) if told else "no event"
+        match told[-1:], answer:
+            case [MmPageAlloc(pfn=None)], _:
+                words = "No zone may give so many pages: the caller gets NULL."
+            case [MmPageAlloc()], Page():
+                words = f"The caller gets the page at pfn {answer.pfn:#x}, in zone {answer.zone.name}."
+            case [MmPageFree(pfn=pfn, order=order)], _:
+                words = f"The last reference to pfn {pfn:#x} is gone: {_count(1 << order)} free."
+            case [PageRefMod(pfn=pfn, count=count)], _:
+                words = f"pfn {pfn:#x} has {count} reference{'s' * (count != 1)} now."
+            case _, int():
+                line = f"= {answer:#010x}"
+                words = f"The page is seen at address {answer:#x}."
+            case _:
+                words = answer or "Done. The allocator was not asked."
+        return "other", line, words
+
+    def read(self, action: Mapping[str, Any]) -> Any:
+        """Return the call that an action asks for; ValueError if it is none."""
+        match action.get("do"):
+            case "alloc":
+                gfp, order = action.get("gfp"), action.get("order")
+                if gfp not in MASKS:
+                    raise ValueError(f"{gfp!r} is none of the masks {', '.join(MASKS)}")
+                return Allocate(MASKS[gfp], _order(order))
+            case "look":
+                pfn = str(action.get("page") or "").partition(":")[2]
+                if not pfn.isdecimal():
+                    raise ValueError("choose a page: zoom into the map until you see single pages, and click on one")
+                return Look(int(pfn))
+            case "free":
+                return OnPage("free", _order(action.get("order")))
+            case "write":
+                return Write(str(action.get("words", ""))[:64])
+            case "get" | "put" | "kmap" | "kunmap" | "local" as name:
+                return OnPage(name)
+            case other:
+                raise ValueError(f"{other!r} is nothing that this lab can do")
+
+
+def _count(pages: int) -> str:
+    return f"{pages} pages are" if pages > 1 else "the page is"
+
+
+def _order(order: Any) -> int:
+    if isinstance(order, bool) or not isinstance(order, int):
+        raise ValueError(f"an order is a whole number from 0 to {MAX_PAGE_ORDER}, not {order!r}")
+    return order
+
+
+def _forms(highmem: bool) -> tuple[Form, ...]:
+    order = Number("order", "2 to this power is the number of pages", 0, 0, MAX_PAGE_ORDER)
+    gfp = Choice("gfp", "what kind of memory", tuple(MASKS), "GFP_HIGHUSER_MOVABLE" if highmem else "GFP_KERNEL")
+    forms = (
+        Form("alloc", ("page = alloc_pages(", gfp, ", ", order, ");"), "Allocate",
+             "struct page *alloc_pages(gfp_t gfp, unsigned int order);"),
+        Form("look", ("page = pfn_to_page(", Pick("page", "a page of the map", ("M",), of="cells"), ");"),
+             "Look", "struct page *pfn_to_page(unsigned long pfn);", "or click on a page of the map", "page"),
+        Form("get", ("get_page(page);",), "One more", "void get_page(struct page *page);"),
+        Form("put", ("put_page(page);",), "One less", "void put_page(struct page *page);"),
+        Form("free", ("__free_pages(page, ", order, ");"), "Free",
+             "void __free_pages(struct page *page, unsigned int order);"),
+        Form("write", ('strcpy(page_address(page), "', Typed("words", "a text", "password"), '");'), "Write",
+             "void *page_address(const struct page *page);"),
+    )
+    if not highmem:
+        return forms
+    return (
+        *forms,
+        Form("kmap", ("addr = kmap(page);",), "Map", "void *kmap(struct page *page);"),
+        Form("kunmap", ("kunmap(page);",), "Unmap", "void kunmap(struct page *page);"),
+        Form("local", ("addr = kmap_local_page(page);",), "Map and unmap", "void *kmap_local_page(struct page *page);"),
+    )
+
+
+def _struct_page(page: PageView) -> dict[str, Node]:
+    """Return the struct page, field by field in the order of its bytes."""
+    rows = {
+        "t:flags": Row((0, "flags", f"{page.flags:#x}", page.flag_names.partition("(")[2].rstrip(")")),
+                       says="What happens to the page, in the low bits; its node and zone, in the high ones."),
+        "t:lru": Row((8, *_first_words(page)), says="Five words that mean something else for each kind of page."),
+        "t:mapping": Row((24, "mapping", _pointer(page.mapping), "of no file" if not page.mapping else "of a file")),
+        "t:index": Row((32, "index", page.index, "where in the file")),
+        "t:private": Row((40, "private", page.private, _private(page))),
+        "t:mapcount": Row((48, *_mapcount(page)), says="One less than the number of page tables that map the page."),
+        "t:refcount": Row((52, "_refcount", page.refcount, _references(page)), tone=3 if page.refcount else 0,
+                          mark="now" if page.refcount else "", says="get_page() adds one, put_page() takes one away."),
+        "t:address": Row(("", "page_address()", _pointer(page.address), _address(page))),
+    }
+    note = f"pfn {page.pfn:#x}, zone {page.zone}; 64 bytes at {page.struct_page:#x}"
+    table = Table("struct page", note, ("at", "field", "value", "which says"), tuple(rows), "rccl")
+    return {"t": table, **rows}
+
+
+def _pointer(value: int) -> str:
+    return f"{value:#x}" if value else "NULL"
+
+
+def _first_words(page: PageView) -> tuple[str, str, str]:
+    match page.state:
+        case "free" if page.pfn == page.head:
+            return "buddy_list", "…", f"on the free list of order {page.order}"
+        case "free":
+            return "buddy_list", "", f"inside the free block of order {page.order} at {page.head:#x}"
+        case "cpu":
+            return "pcp_list", "…", "on a CPU's list"
+        case "held" if page.compound and page.pfn != page.head:
+            head = page.struct_page - (page.pfn - page.head) * 64
+            return "compound_head", f"{head + 1:#x}", f"a tail: its head is {page.head:#x}"
+        case _:
+            return "lru", "", "the owner's to use"
+
+
+def _private(page: PageView) -> str:
+    return "the order of the free block" if page.state == "free" and page.pfn == page.head else "the owner's to use"
+
+
+def _mapcount(page: PageView) -> tuple[str, str, str]:
+    if page.state == "free" and page.pfn == page.head:
+        return "page_type", "0xf0000000", "PGTY_buddy: it heads a free block"
+    return "_mapcount", str(page.mapcount - 1), f"mapped by {page.mapcount or 'no'} page tables"
+
+
+def _references(page: PageView) -> str:
+    match page.state, page.refcount:
+        case "held", 0:
+            head = f"the head, {page.head:#x}, counts for all" if page.compound else "only the first page is counted"
+            return f"a page of the block of order {page.order} at {page.head:#x}: {head}"
+        case "held", 1:
+            return "one owner; nobody knows who"
+        case "held", _:
+            return f"{page.refcount} refer to it; nobody knows who"
+        case "other", _:
+            return "in use since before we looked"
+        case _:
+            return "free"
+
+
+def _address(page: PageView) -> str:
+    if page.highmem:
+        return "high memory: kmap() gave it this" if page.address else "high memory: the kernel cannot see it"
+    return "in the direct map: PAGE_OFFSET + pfn * 4096"
+
+
+def _bytes(page: PageView) -> dict[str, Node]:
+    written = tuple(page.data)
+    rest = PAGE_SIZE - len(written)
+    spans: dict[str, Node] = {}
+    if written:
+        spans["b:data"] = Span(len(written), written, tone=2, letter="W", label="written by somebody",
+                               says="It stays when the page is freed: who gets the page next can read it.")
+    if rest:
+        spans["b:rest"] = Span(rest, label="zeros")
+    return {"b": Bytes("The page's bytes", f"{PAGE_SIZE} bytes", page.address, tuple(spans)), **spans}

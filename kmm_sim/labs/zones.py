@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The zones lab: which zones a request tries, what each must keep, and which one gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.run import Run
+from kmm_sim.labs.scene import Choice, Form, Line, Mark, Node, Number, Plot, Row, Scene, Series, Stage, Table, Text
+from kmm_sim.labs.view import Called, Desk, View
+from kmm_sim.machine import Machine
+from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_DMA, GFP_DMA32, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp, gfp_names
+from kmm_sim.mm.mmzone import MAX_PAGE_ORDER
+from kmm_sim.observe import buddyinfo
+from kmm_sim.observe.pages import ZoneCheck, zone_checks
+from kmm_sim.presets import RECORDED
+from kmm_sim.trace import Event
+
+__all__ = ["FreeAll", "Take", "ZonesLab", "ZonesState", "look", "zones_lab"]
+
+MASKS = {
+    gfp_names(mask): int(mask)
+    for mask in (GFP_KERNEL | Gfp.NORETRY, GFP_ATOMIC, GFP_HIGHUSER_MOVABLE | Gfp.NORETRY,
+                 GFP_KERNEL | GFP_DMA32 | Gfp.NORETRY, GFP_KERNEL | GFP_DMA | Gfp.NORETRY)
+}
+MANY = (1, 10, 100, 1000, 10000)
+
+
+def zones_lab(
+    machine: Machine | None = None, calls: Iterable[Any] = (), *, title: str = "", caption: str = ""
+) -> Bench:
+    """Return a lab on ``machine`` (by default the recorded one) that shows which zone serves a request, and why.
+
+    The recorded machine is given a ``watermark_boost_factor`` of 0, so that its marks stand still.
+    ``calls`` are made first, and are the recorded run that the lab opens with: ``Take`` and ``FreeAll``.
+    """
+    if machine is None:
+        machine = Machine.preset(RECORDED)
+        machine.sysctl("vm.watermark_boost_factor", 0)
+    gfp = next(iter(MASKS.values()))
+    run = Run(Desk(machine=machine, gfp=gfp, order=0, held=[]), ZonesLab(title or "Which zone gives?", caption))
+    for call in calls:
+        run.make(call)
+    run.keep_as_recorded()
+    return Bench(run)
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Ask for blocks of one order, one after the other, until so many are taken or one is refused."""
+
+    gfp: int
+    order: int
+    times: int
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        call = f"alloc_pages({gfp_names(self.gfp)}, {self.order})"
+        return call if self.times == 1 else f"for (i = 0; i < {self.times}; i++) {call}"
+
+    def __call__(self, desk: Any) -> dict[str, int]:
+        """Do it; return how many each zone gave, and under "" whether one was refused."""
+        desk.gfp, desk.order = self.gfp, self.order
+        gave: dict[str, int] = {}
+        for _ in range(self.times):
+            page = desk.machine.alloc_pages(self.gfp, self.order)
+            if page is None:
+                return gave | {"": 1}
+            desk.held.append(page.pfn)
+            gave[page.zone.name] = gave.get(page.zone.name, 0) + 1
+        return gave
+
+
+@dataclass(frozen=True, slots=True)
+class FreeAll:
+    """Give back all that was taken, the last first."""
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return "__free_pages(...) of all"
+
+    def __call__(self, desk: Desk) -> int:
+        """Do it; return how many blocks that were."""
+        machine: Machine = desk.machine
+        count = len(desk.held)
+        while desk.held:
+            page = machine.node.page(desk.held.pop())
+            machine.free_pages(page, page.order)
+        return count
+
+
+@dataclass(frozen=True, slots=True)
+class ZonesState:
+    """The zones as the last request saw them: those it tries, all zones' free pages and marks, the text of /proc."""
+
+    gfp: int
+    order: int
+    tries: tuple[ZoneCheck, ...]
+    zones: tuple[tuple[str, int, tuple[int, ...]], ...]
+    buddyinfo: str
+    held: int
+
+
+def look(desk: Desk) -> ZonesState:
+    """Return the state of a desk with a ``machine``, the last ``gfp`` and ``order``, and what is ``held``."""
+    machine = desk.machine
+    zones = tuple((zone.name, zone.vm_stat_free, tuple(zone.watermark[:3])) for zone in machine.zones)
+    return ZonesState(desk.gfp, desk.order, zone_checks(machine, desk.gfp, desk.order), zones,
+                      buddyinfo(machine).rstrip("\n"), len(desk.held))
+
+
+class ZonesLab:
+    """From the zones to a scene, and from what a reader asks for to a call."""
+
+    view = View(look)
+    phrases: Mapping[str, str] = {}
+
+    def __init__(self, title: Text = "Which zone gives?", caption: Text = "") -> None:
+        self.title = title
+        self.caption = caption
+
+    def draw(self, state: ZonesState) -> Scene:
+        """Return the check of each zone that the request tries, and the free pages of all."""
+        scene: dict[str, Node] = {
+            "": Stage(self.title, ("t", "p", "l"), _forms(), (), self.caption, (("t", "t", "p"), ("l",))),
+            "l": Line("/proc/buddyinfo", state.buddyinfo),
+        }
+        scene |= _checks(state)
+        scene |= _free_pages(state)
+        return scene
+
+    def tell(self, event: Event) -> tuple[Any, ...]:
+        """Return what was taken, and from where."""
+        assert isinstance(event, Called)
+        if isinstance(event.answer, dict):
+            gave = dict(event.answer)
+            refused = gave.pop("", 0)
+            words = " and ".join(f"{count:,} from {zone}" for zone, count in gave.items()) or "nothing"
+            end = "; then NULL: no zone may give more." if refused else "."
+            return "other", f"taken: {words}", f"The caller gets {words}{end}"
+        return "other", f"freed: {event.answer}", f"{event.answer:,} blocks are given back."
+
+    def read(self, action: Mapping[str, Any]) -> Take | FreeAll:
+        """Return the call that an action asks for; ValueError if it is none."""
+        match action.get("do"):
+            case "take":
+                gfp, order, times = action.get("gfp"), action.get("order"), str(action.get("times"))
+                if gfp not in MASKS:
+                    raise ValueError(f"{gfp!r} is none of the masks {', '.join(MASKS)}")
+                if isinstance(order, bool) or not isinstance(order, int):
+                    raise ValueError(f"an order is a whole number from 0 to {MAX_PAGE_ORDER}, not {order!r}")
+                if times not in map(str, MANY):
+                    raise ValueError(f"{times!r} is none of {', '.join(map(str, MANY))}")
+                return Take(MASKS[gfp], order, int(times))
+            case "free":
+                return FreeAll()
+            case other:
+                raise ValueError(f"{other!r} is nothing that this lab can do")
+
+
+def _forms() -> tuple[Form, ...]:
+    gfp = Choice("gfp", "which zones will do", tuple(MASKS), next(iter(MASKS)))
+    times = Choice("times", "how often", tuple(map(str, MANY)), "100")
+    order = Number("order", "2 to this power is the number of pages", 0, 0, MAX_PAGE_ORDER)
+    return (
+        Form("take", ("for (i = 0; i < ", times, "; i++) alloc_pages(", gfp, ", ", order, ");"), "Allocate",
+             "struct page *alloc_pages(gfp_t gfp, unsigned int order);"),
+        Form("free", ("__free_pages() of all;",), "Free all",
+             "void __free_pages(struct page *page, unsigned int order);"),
+    )
+
+
+def _checks(state: ZonesState) -> dict[str, Node]:
+    """Return the zones that the request tries, in order, each with its sum."""
+    gives = next((check.zone for check in state.tries if check.ok), None)
+    rows: dict[str, Node] = {}
+    for number, check in enumerate(state.tries, 1):
+        tried = "gives" if check.zone == gives else "not asked" if check.ok else "passed over"
+        sign = ">" if check.counted > check.mark + check.reserve else "≤"
+        words = f"{check.counted:,} {sign} {check.mark + check.reserve:,}"
+        cells = number, check.zone, f"{check.free:,}", f"{check.mark:,}", f"{check.reserve:,}", words, tried
+        tone, mark = (3, "yes") if check.zone == gives else (0, "skip") if check.ok else (4, "no")
+        rows[f"t:{check.zone}"] = Row(cells, tone=tone, mark=mark)
+    note = f"next: alloc_pages({gfp_names(state.gfp)}, {state.order}), first attempt, at the low mark"
+    columns = ("", "zone", "free", "low", "reserve", "may it?", "so it")
+    return {"t": Table("The zones that this request tries", note, columns, tuple(rows), "rlrrrcl"), **rows}
+
+
+def _free_pages(state: ZonesState) -> dict[str, Node]:
+    names = tuple(name for name, _, _ in state.zones)
+    free = tuple(float(free) for _, free, _ in state.zones)
+    marks = tuple(Mark(f"low of {name}", float(marks[1]), 4) for name, _, marks in state.zones[-1:])
+    note = f"{state.held:,} blocks held"
+    plot = Plot("Free pages", note, ("p:free",), "bars", "zone", "pages", names=names, marks=marks)
+    return {"p": plot, "p:free": Series("free", free, 3)}
