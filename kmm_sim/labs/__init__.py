@@ -13,6 +13,7 @@ from functools import partial
 
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.buddy import BuddyLab, opened, record, seeded
+from kmm_sim.labs.choose import choose_lab
 from kmm_sim.labs.kmalloc import kmalloc_lab
 from kmm_sim.labs.link import Value
 from kmm_sim.labs.mem_map import mem_map_lab
@@ -23,7 +24,7 @@ from kmm_sim.labs.zones import zones_lab
 from kmm_sim.machine import Machine
 from kmm_sim.workload import Op, parse
 
-__all__ = ["Bench", "buddy_lab", "kmalloc_lab", "mem_map_lab", "pages_lab", "workload_lab", "zones_lab"]
+__all__ = ["Bench", "buddy_lab", "choose_lab", "kmalloc_lab", "mem_map_lab", "pages_lab", "workload_lab", "zones_lab"]
 
 
 def buddy_lab(
