@@ -19,12 +19,31 @@ from kmm_sim.labs.link import Value
 from kmm_sim.labs.mem_map import mem_map_lab
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.pages import pages_lab
+from kmm_sim.labs.slab import slab_lab
+from kmm_sim.labs.slab_compare import three_slabs_lab
+from kmm_sim.labs.slab_debug import slab_debug_lab
+from kmm_sim.labs.stack import stack_lab
+from kmm_sim.labs.vmalloc import vmalloc_lab
 from kmm_sim.labs.workload import workload_lab
 from kmm_sim.labs.zones import zones_lab
 from kmm_sim.machine import Machine
 from kmm_sim.workload import Op, parse
 
-__all__ = ["Bench", "buddy_lab", "choose_lab", "kmalloc_lab", "mem_map_lab", "pages_lab", "workload_lab", "zones_lab"]
+__all__ = [
+    "Bench",
+    "buddy_lab",
+    "choose_lab",
+    "kmalloc_lab",
+    "mem_map_lab",
+    "pages_lab",
+    "slab_debug_lab",
+    "slab_lab",
+    "stack_lab",
+    "three_slabs_lab",
+    "vmalloc_lab",
+    "workload_lab",
+    "zones_lab",
+]
 
 
 def buddy_lab(

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The slab lab: the slabs of one cache, as its objects come and go.
+
+    slab_lab()                                        process descriptors, by full, partial, empty
+    slab_lab("+12 -0-4 shrink", by="place")           where SLUB has its slabs, and a recorded run
+    slab_lab("+20 -3-9", allocator="slab", size=700)  SLAB's lists and arrays
+
+A frame is an event of the slab layer.  What the page allocator does inside is another lab's
+subject: here it gives pages or takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kmm_sim.labs.ask import Question
+from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.link import Value
+from kmm_sim.labs.opening import Opening
+from kmm_sim.labs.run import Call, Run
+from kmm_sim.labs.scene import Form, Line, Node, Number, Pick, Row, Scene, Stage, Table, Text
+from kmm_sim.labs.slab_calls import MOST, Allocate, Free, Shrink, recorded
+from kmm_sim.labs.slab_scenes import KINDS, Limits, lists_shelves, places_shelves, slob_shelves, states_shelves
+from kmm_sim.labs.slab_words import tell
+from kmm_sim.labs.view import SLABS, View
+from kmm_sim.machine import Machine
+from kmm_sim.mm.page import PAGE_SIZE
+from kmm_sim.mm.slab import SlabCache
+from kmm_sim.mm.slab_common import KmemCache, SlabFlags
+from kmm_sim.mm.slab_events import CpuSlabLoad, KmemCacheAlloc
+from kmm_sim.mm.slub_def import SlubCache
+from kmm_sim.observe import (
+    CacheView,
+    ListsView,
+    SlobView,
+    lists_frames,
+    lists_snapshot,
+    slob_frames,
+    slob_snapshot,
+)
+from kmm_sim.observe.slabinfo import SlabInfo, cache_show
+from kmm_sim.trace import Event
+
+__all__ = ["SlabLab", "slab_lab"]
+
+VIEWS = {"slub": SLABS, "slab": View(lists_snapshot, lists_frames), "slob": View(slob_snapshot, slob_frames)}
+TITLES = {"slub": "SLUB", "slab": "SLAB, as in 2.6.34", "slob": "SLOB, as in 6.1"}
+SOURCES = ("from the list the CPU has", "others had freed it", "cpu partial", "node partial", "new pages")
+"""Where SLUB's next object may come from; the middle ones are the words of its event."""
+
+
+def slab_lab(
+    script: str = "",
+    *,
+    cache: str = "task_struct",
+    size: int = 0,
+    allocator: str = "slub",
+    by: str = "state",
+    cpus: int = 1,
+    pages: int = 512,
+    title: str = "",
+    caption: str = "",
+) -> Bench:
+    """Return a lab on the slabs of one cache.
+
+    ``cache`` is one of kmm_sim.mm.kernel_caches, or any name with ``size`` bytes for an object.
+    ``by="state"`` sorts SLUB's slabs by full, partial and empty, ``by="place"`` by who has them.
+    ``script`` is the recorded run that it opens with; see kmm_sim.labs.slab_calls.
+
+    Raises ValueError for an unknown cache, allocator or step.
+    """
+    settings: dict[str, Value] = {
+        "script": script, "cache": cache, "size": size, "allocator": allocator, "by": by, "cpus": cpus,
+        "pages": pages, "title": title, "caption": caption,
+    }  # fmt: skip
+    opening = Opening("slab", _start, settings)
+    return Bench(opening.run(), opening)
+
+
+def _start(script: str, cache: str, size: int, allocator: str, by: str, cpus: int, pages: int, title: str,
+           caption: str) -> Run:
+    """Return a run on a new machine on which the script was done."""
+    if by not in ("state", "place"):
+        raise ValueError(f"slabs are sorted by state or by place, not by {by!r}")
+    machine = Machine(pages=pages, cpus=cpus, slab=allocator)
+    for zone in machine.zones:
+        zone.trace = None  # the page allocator tells what it gives and takes, and no more
+    s = machine.kmem_cache_create(cache, size, flags=int(SlabFlags.NO_MERGE)) if size else machine.kernel_cache(cache)
+    run = Run(machine, SlabLab(machine, s, by, title or f"{TITLES[allocator]}: the slabs of {s.name}", caption))
+    for call in recorded(machine, s.name, script):
+        run.make(call)
+    run.keep_as_recorded()
+    return run
+
+
+class SlabLab:
+    """From a machine's caches to a scene, and from what a reader asks for to a call."""
+
+    phrases: Mapping[str, str] = {}
+
+    def __init__(self, machine: Machine, s: KmemCache, by: str, title: Text, caption: Text = "") -> None:
+        self.allocator = machine.slabs.allocator.name
+        self.name, self.size, self.object_size = s.name, s.size, s.object_size
+        self.cpus, self.by, self.title, self.caption = machine.cpus, by, title, caption
+        self.order, self.objects = _geometry(s)
+        self.limits = _limits(s)
+        self.view = VIEWS[self.allocator]
+
+    def draw(self, state: Any) -> Scene:
+        """Return the scene of a state: the slabs on their shelves, the numbers, the line of slabinfo."""
+        view = state if isinstance(state, SlobView) else state[self.name]
+        scene: dict[str, Node] = {"": self._stage(), **self._shelves(view), **self._numbers(view)}
+        if not isinstance(view, SlobView):
+            line = cache_show(self.name, self.size, self._info(view)).rstrip()
+            scene["i"] = Line("/proc/slabinfo", line)
+        return scene
+
+    def _stage(self) -> Stage:
+        panels = ("s", "n") if self.allocator == "slob" else ("s", "n", "i")
+        layout = (("s", "s", "n"), *(("i",) for panel in panels if panel == "i"))
+        kinds = KINDS if self.allocator == "slab" else KINDS[:1]
+        return Stage(self.title, panels, self._forms(), kinds, self.caption, layout)
+
+    def _forms(self) -> tuple[Form, ...]:
+        on = ("on CPU ", Number("cpu", "which CPU makes the call", 0, 0, self.cpus - 1), ": ") if self.cpus > 1 else ()
+        count = Number("count", "how many times", 1, 1, MOST)
+        slot = Pick("object", "the object to free", ("s",), "slab", "slots")
+        return (
+            Form("alloc", (*on, count, f" × p = kmem_cache_alloc({self.name}, GFP_KERNEL);"), "Allocate",
+                 "void *kmem_cache_alloc(struct kmem_cache *cachep, gfp_t flags);"),
+            Form("free", (*on, f"kmem_cache_free({self.name}, ", slot, ");"), "Free",
+                 "void kmem_cache_free(struct kmem_cache *s, void *objp);", "or click a filled object", "object"),
+            Form("shrink", (f"kmem_cache_shrink({self.name});",), "Shrink",
+                 "int kmem_cache_shrink(struct kmem_cache *s);"),
+        )
+
+    def _shelves(self, view: CacheView | ListsView | SlobView) -> dict[str, Node]:
+        pages = 1 << self.order
+        note = f"a slab: {self.objects} objects in {pages} page{'s' * (pages > 1)}"
+        if isinstance(view, SlobView):
+            return slob_shelves("s", view, "Pages of SLOB", "blocks of all caches, first fit")
+        if isinstance(view, ListsView):
+            return lists_shelves("s", view, f"Slabs of {self.name}", note, self.limits)
+        if self.by == "state":
+            return states_shelves("s", view, f"Slabs of {self.name}", note)
+        return places_shelves("s", view, f"Slabs of {self.name}", note, self.limits)
+
+    def _numbers(self, view: CacheView | ListsView | SlobView) -> dict[str, Node]:
+        if isinstance(view, SlobView):
+            slabs, pages, objects = len(view.pages), len(view.pages), 0
+            used = sum(len(page.held) for page in view.pages.values())
+        else:
+            slabs, used = len(view.slabs), view.in_use
+            objects = sum(slab.objects for slab in view.slabs.values())
+            pages = slabs << self.order
+        asked, held = used * self.object_size, pages * PAGE_SIZE
+        rows = [("slabs", str(slabs), ""), ("objects in use", str(used), f"of {objects}" if objects else ""),
+                ("pages held", str(pages), f"{held >> 10} KiB"),
+                ("of these bytes used", f"{100 * asked // held if held else 0} %", f"{asked} B")]
+        table = Table("Numbers", f"object: {self.object_size} bytes", ("", "", ""),
+                      tuple(f"n:{nth}" for nth in range(len(rows))), "lrr")
+        return {"n": table, **{f"n:{nth}": Row(row) for nth, row in enumerate(rows)}}
+
+    def _info(self, view: CacheView | ListsView) -> SlabInfo:
+        total = sum(slab.objects for slab in view.slabs.values())
+        if isinstance(view, CacheView):
+            free = sum(len(view.slabs[pfn].freelist) for pfn in view.partial)
+            return SlabInfo(total - free, total, self.objects, self.order, len(view.slabs), len(view.slabs))
+        free = sum(len(slab.free) for slab in view.slabs.values())
+        tunables = (self.limits.array, (self.limits.array + 1) // 2, 8 if self.cpus > 1 else 0)
+        active = len(view.lists["full"]) + len(view.lists["partial"])
+        return SlabInfo(total - free, total, self.objects, self.order, active, len(view.slabs), tunables,
+                        len(view.shared))
+
+    def tell(self, event: Event) -> tuple[Any, ...]:
+        """Return an event as a line of the trace and a sentence."""
+        return tell(event)
+
+    def ask(self, before: Any, events: Sequence[Event]) -> Question | None:
+        """Return the question where the object of an allocation comes from; only SLUB's is worth asking."""
+        if self.allocator != "slub" or sum(isinstance(event, KmemCacheAlloc) for event in events) != 1:
+            return None
+        load = next((event for event in events if isinstance(event, CpuSlabLoad)), None)
+        found = {"own": 1, "cpu partial": 2, "node partial": 3, "new": 4}[load.source] if load is not None else 0
+        return Question("Where will the object come from?", SOURCES, found)
+
+    def read(self, action: Mapping[str, Any]) -> Call:
+        """Return the call for an action: alloc, free or shrink.  Raises ValueError if it is none."""
+        cpu = _number(action.get("cpu", 0), "a CPU", 0, self.cpus - 1)
+        match action.get("do"):
+            case "alloc":
+                return Allocate(self.name, _number(action.get("count"), "a count", 1, MOST), cpu)
+            case "free":
+                pfn, _, nth = str(action.get("object") or "").partition(":")[2].partition("/")
+                if not (pfn.isdecimal() and nth.isdecimal()):
+                    raise ValueError("there is no object to free: nothing is held")
+                return Free(self.name, int(pfn), int(nth), cpu)
+            case "shrink":
+                return Shrink(self.name)
+            case other:
+                raise ValueError(f"{other!r} is nothing that this lab can do")
+
+
+def _number(value: Any, what: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{what} is a whole number from {low} to {high}, not {value!r}")
+    return value
+
+
+def _geometry(s: KmemCache) -> tuple[int, int]:
+    """Return the order of a slab and the number of its objects."""
+    if isinstance(s, SlubCache):
+        return s.oo
+    return (s.order, s.num) if isinstance(s, SlabCache) else (0, 0)
+
+
+def _limits(s: KmemCache) -> Limits:
+    if isinstance(s, SlubCache):
+        return Limits(aside=s.cpu_partial_slabs, node=s.min_partial)
+    return Limits(array=s.array[0].limit) if isinstance(s, SlabCache) else Limits()

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lab of slab_debug: the bytes of an object and around it, and what is found when somebody overran it.
+
+    slab_debug_lab("take write:64 free")           red zone, poison, tracks, and a byte too many
+    slab_debug_lab("take free write:3 take", debug="")      the same without the checks: nobody notices
+
+A frame is a call.  The machine does not teach here: it goes on as Linux does, and writes its report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.link import Value
+from kmm_sim.labs.opening import Opening
+from kmm_sim.labs.run import Call, Run
+from kmm_sim.labs.scene import (
+    Box,
+    Bytes,
+    Form,
+    Kind,
+    Line,
+    Node,
+    Number,
+    Pick,
+    Scene,
+    Shelf,
+    Shelves,
+    Span,
+    Stage,
+    Text,
+)
+from kmm_sim.labs.view import Called, Desk, View
+from kmm_sim.machine import Machine
+from kmm_sim.mm.gfp import GFP_KERNEL
+from kmm_sim.mm.slab_common import SlabFlags
+from kmm_sim.mm.slub_def import SlubCache
+from kmm_sim.observe import Region, object_layout
+from kmm_sim.trace import Event
+
+__all__ = ["DebugState", "GiveBack", "SlabDebugLab", "Take", "Write", "slab_debug_lab"]
+
+TONES = {"object": 1, "free pointer": 5, "left red zone": 4, "right red zone": 4, "who allocated it": 3,
+         "who freed it": 3, "size asked for": 3, "padding": 0}  # fmt: skip
+LETTERS = {"object": "A", "free pointer": "→", "left red zone": "Z", "right red zone": "Z", "who allocated it": "U",
+           "who freed it": "U", "size asked for": "U", "padding": "P"}  # fmt: skip
+WHO = ("who allocated it", "who freed it")
+SHOWN_LINES = 18
+
+
+class DebugDesk(Desk):
+    """A machine, its cache, the object that is looked at, which are held, and the kernel's last report."""
+
+    machine: Machine
+    cache: SlubCache
+    chosen: int
+    held: tuple[int, ...]
+    report: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DebugState:
+    """All that is drawn; an object is its index in the slab."""
+
+    objects: int
+    chosen: int
+    held: tuple[int, ...]
+    start: int
+    regions: tuple[Region, ...]
+    data: bytes
+    report: tuple[str, ...]
+
+
+def slab_debug_lab(
+    script: str = "", *, size: int = 64, debug: str = "FZPU", hardened: bool = False, title: str = "", caption: str = ""
+) -> Bench:
+    """Return a lab on the bytes of a small cache whose objects are checked.
+
+    ``debug`` are the letters of slab_debug; none are none.  ``script`` is the recorded run: ``take``,
+    ``free``, and ``write:64``, which writes one byte at that place of the object that is looked at.
+
+    Raises ValueError for unknown letters or steps.
+    """
+    settings: dict[str, Value] = {
+        "script": script, "size": size, "debug": debug, "hardened": hardened, "title": title, "caption": caption,
+    }  # fmt: skip
+    opening = Opening("slab_debug", _start, settings)
+    return Bench(opening.run(), opening)
+
+
+def _start(script: str, size: int, debug: str, hardened: bool, title: str, caption: str) -> Run:
+    desk = _desk(size, debug, hardened)
+    name = f"slab_debug={debug}" if debug else "no checks"
+    run = Run(desk, SlabDebugLab(size, title or f"The bytes of an object, {name}", caption))
+    for call in _recorded(desk, script):
+        run.make(call)
+    run.keep_as_recorded()
+    return run
+
+
+def _desk(size: int, debug: str, hardened: bool) -> DebugDesk:
+    """Return a desk whose cache has one slab already, all of it free."""
+    machine = Machine(pages=16, slab_debug=debug, slab_hardened=1 if hardened else None, teaching=False)
+    cache = machine.kmem_cache_create("example", size, flags=int(SlabFlags.NO_MERGE))
+    machine.kmem_cache_free(cache, machine.kmem_cache_alloc(cache, GFP_KERNEL))
+    return DebugDesk(machine=machine, cache=cache, chosen=0, held=(), report=())
+
+
+# Calls
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The call kmem_cache_alloc(); the object it gives is looked at."""
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return "p = kmem_cache_alloc(example, GFP_KERNEL)"
+
+    def __call__(self, desk: DebugDesk) -> str:
+        """Make the call; return what became of it as a sentence."""
+        seen = len(desk.machine.dmesg)
+        ptr = desk.machine.kmem_cache_alloc(desk.cache, GFP_KERNEL)
+        if not ptr:
+            return "The caller gets NULL."
+        looked = "The kernel looks at the free object first, and finds that somebody wrote to it. "
+        found = looked if _reported(desk, seen) else ""
+        slab = next(iter(desk.cache.node.slabs.values()))
+        index = (ptr - slab.base) // desk.cache.size
+        if not 0 <= index < slab.objects:
+            return f"{found}It uses that slab no more: the caller gets {ptr:#x}, of another slab."
+        desk.chosen, desk.held = index, (*desk.held, index)
+        return f"{found}The caller gets object {index}, at {ptr:#x}."
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """The call kmem_cache_free() for an object."""
+
+    index: int
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return f"kmem_cache_free(example, object {self.index})"
+
+    def __call__(self, desk: DebugDesk) -> str:
+        """Make the call; return what became of it as a sentence."""
+        seen = len(desk.machine.dmesg)
+        desk.machine.kmem_cache_free(desk.cache, _address(desk, self.index))
+        desk.chosen = self.index
+        if _reported(desk, seen):
+            return f"The kernel looks around object {self.index}, and does not like what it sees: read its report."
+        if self.index not in desk.held:
+            return f"Object {self.index} was free already, and nobody notices: it is on the freelist twice."
+        desk.held = tuple(index for index in desk.held if index != self.index)
+        return f"Object {self.index} is free."
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write of one byte, counted from the object's first."""
+
+    index: int
+    offset: int
+    value: int
+
+    def text(self) -> Text:
+        """Return the write as C."""
+        return f"((char *)p)[{self.offset}] = {self.value:#x}"
+
+    def __call__(self, desk: DebugDesk) -> str:
+        """Write the byte, whoever it belongs to; return whose it was."""
+        desk.machine.write(_address(desk, self.index) + self.offset, bytes((self.value,)))
+        desk.chosen = self.index
+        free = self.index not in desk.held
+        region = next((each.name for each in object_layout(desk.cache, free)
+                       if each.start <= self.offset < each.start + each.size), "the next object’s place")
+        if region == "object":
+            return "The object is free: use after free." if free else "A byte of the object: all is well."
+        return f"That byte is no part of the object: it belongs to the {region}. Nothing happens, yet."
+
+
+def _reported(desk: DebugDesk, seen: int) -> bool:
+    """Keep what the kernel wrote since line ``seen`` of its log; return whether it wrote anything."""
+    lines = tuple(desk.machine.dmesg[seen:])
+    desk.report = lines or desk.report
+    return bool(lines)
+
+
+def _address(desk: DebugDesk, index: int) -> int:
+    slab = next(iter(desk.cache.node.slabs.values()))
+    if not 0 <= index < slab.objects:
+        raise ValueError(f"the slab has the objects 0 to {slab.objects - 1}, not {index}")
+    return slab.base + index * desk.cache.size
+
+
+def _recorded(desk: DebugDesk, script: str) -> Iterator[Call]:
+    for word in script.split():
+        step, _, offset = word.partition(":")
+        if step == "take" and not offset:
+            yield Take()
+        elif step == "free" and not offset:
+            yield GiveBack(desk.chosen)
+        elif step == "write" and offset.lstrip("-").isdecimal():
+            yield Write(desk.chosen, int(offset), 0x42)
+        else:
+            raise ValueError(f"{word!r} is no step: write take, free, or write:OFFSET")
+
+
+# The picture
+
+
+class SlabDebugLab:
+    """From a desk to a scene, and from what a reader asks for to a call."""
+
+    phrases: Mapping[str, str] = {}
+
+    def __init__(self, size: int, title: Text, caption: Text = "") -> None:
+        self.size, self.title, self.caption = size, title, caption
+        self.view = View(_look)
+
+    def draw(self, state: DebugState) -> Scene:
+        """Return the scene of a state: the slab, the bytes of the object looked at, the kernel's report."""
+        return {"": self._stage(), **_slab(state), **_bytes(state), "d": Line("dmesg", _report(state))}
+
+    def _stage(self) -> Stage:
+        kinds = (Kind("A", 1, "object"), Kind("Z", 4, "red zone"), Kind("→", 5, "free pointer"),
+                 Kind("U", 3, "tracks"))  # fmt: skip
+        held = Pick("object", "p: the object", ("s",), "slab", "slots")
+        where = Number("offset", "which byte of it", self.size, -16, 4 * self.size)
+        value = Number("value", "what is written", 0x42, 0, 255)
+        forms = (
+            Form("take", ("p = kmem_cache_alloc(example, GFP_KERNEL);",), "Allocate",
+                 "void *kmem_cache_alloc(struct kmem_cache *cachep, gfp_t flags);"),
+            Form("write", ("((char *)p)[", where, "] = ", value, ";"), "Write",
+                 "p is the object that is looked at, held or free"),
+            Form("free", ("kmem_cache_free(example, ", held, ");"), "Free",
+                 "void kmem_cache_free(struct kmem_cache *s, void *objp);", "or click an object", "object"),
+            Form("again", ("kmem_cache_free(example, p);",), "Free p",
+                 "p is the object that is looked at, held or free"),
+        )
+        return Stage(self.title, ("s", "b", "d"), forms, kinds, self.caption, (("s",), ("b",), ("d",)))
+
+    def tell(self, event: Event) -> tuple[Any, ...]:
+        """Return a call's answer as a phrase."""
+        assert isinstance(event, Called)
+        own = [str(each) for each in event.events if str(each).startswith("kmem_cache_")]
+        return "other", own[-1] if own else "(no tracepoint)", str(event.answer)
+
+    def read(self, action: Mapping[str, Any]) -> Call:
+        """Return the call for an action: take, write or free.  Raises ValueError if it is none."""
+        match action.get("do"):
+            case "take":
+                return Take()
+            case "write":
+                return WriteChosen(_whole(action.get("offset")), _whole(action.get("value")))
+            case "again":
+                return GiveBackChosen()
+            case "free":
+                index = str(action.get("object") or "").partition("/")[2]
+                if not index.isdecimal():
+                    raise ValueError("there is no object to free: nothing is held")
+                return GiveBack(int(index))
+            case other:
+                raise ValueError(f"{other!r} is nothing that this lab can do")
+
+
+@dataclass(frozen=True, slots=True)
+class WriteChosen:
+    """A write of one byte to the object that is looked at."""
+
+    offset: int
+    value: int
+
+    def text(self) -> Text:
+        """Return the write as C."""
+        return Write(0, self.offset, self.value).text()
+
+    def __call__(self, desk: DebugDesk) -> str:
+        """Write the byte."""
+        return Write(desk.chosen, self.offset, self.value)(desk)
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBackChosen:
+    """The call kmem_cache_free() for the object that is looked at, though it may be free."""
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return "kmem_cache_free(example, p)"
+
+    def __call__(self, desk: DebugDesk) -> str:
+        """Make the call."""
+        return GiveBack(desk.chosen)(desk)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -4096 <= value <= 4096:
+        raise ValueError(f"a whole number is wanted, not {value!r}")
+    return value
+
+
+def _look(desk: DebugDesk) -> DebugState:
+    s, slab = desk.cache, next(iter(desk.cache.node.slabs.values()))
+    start = slab.base + desk.chosen * s.size - s.red_left_pad
+    regions = object_layout(s, free=desk.chosen not in desk.held)
+    data = desk.machine.read(start, s.size)
+    return DebugState(slab.objects, desk.chosen, desk.held, start, regions, data, desk.report[:SHOWN_LINES])
+
+
+def _slab(state: DebugState) -> dict[str, Node]:
+    slots = tuple("A" if index in state.held else "" for index in range(state.objects))
+    note = f"looked at: object {state.chosen}, {'in use' if state.chosen in state.held else 'free'}"
+    return {"s": Shelves("The slab", note, ("s:one",)), "s:one": Shelf("one page", "", ("s:0",)),
+            "s:0": Box("slab", slots, state="slab")}  # fmt: skip
+
+
+def _bytes(state: DebugState) -> dict[str, Node]:
+    spans: dict[str, Node] = {}
+    at = 0
+    for nth, region in enumerate(state.regions):
+        data = tuple(state.data[at : at + region.size])
+        spans[f"b:{nth}"] = Span(region.size, data, tone=TONES[region.name], letter=LETTERS[region.name],
+                                 label=region.name, says=_says(region, data))  # fmt: skip
+        at += region.size
+    note = f"{len(state.data)} bytes in the slab"
+    return {"b": Bytes(f"Object {state.chosen} and what stands around it", note, state.start, tuple(spans)), **spans}
+
+
+def _says(region: Region, data: tuple[int, ...]) -> str:
+    if region.name in WHO:
+        return f"{region.name}: call site, stack, CPU, process, time"
+    zone = {0xCC: "the object is in use", 0xBB: "the object is free"}
+    if "red zone" in region.name and data:
+        return f"{region.name}: {zone.get(data[0], 'overwritten')}"
+    if region.name == "object" and set(data) <= {0x6B, 0xA5}:
+        return "poison: 6b, and a5 at the end; nobody has written here since"
+    return f"{region.name}, {region.size} bytes"
+
+
+def _report(state: DebugState) -> str:
+    return "\n".join(state.report) or "(nothing)"
