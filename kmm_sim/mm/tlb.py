@@ -111,7 +111,7 @@ class Tlb:
 class _Level(OrderedDict[tuple[int, int], int]):
     """Up to so many translations; one that is used moves to the end, the first makes room."""
 
-    def __init__(self, entries: int) -> None:
+    def __init__(self, entries: int = 0) -> None:  # a copy is made empty, and then filled
         super().__init__()
         self.entries = entries
 

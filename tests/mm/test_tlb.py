@@ -1,5 +1,7 @@
 """The TLB: what it remembers, and what thrashing means in numbers."""
 
+import copy
+
 import pytest
 
 from kmm_sim import GFP_KERNEL, PAGE_SHIFT, PAGE_SIZE, KernelBug, Machine
@@ -79,3 +81,13 @@ def test_what_is_not_there_faults():
     with pytest.raises(KernelBug, match="no address of vmalloc"):
         machine.tlb_touch([PAGE_OFFSET + (64 << PAGE_SHIFT)])
     assert machine.dmesg[0].startswith("BUG: unable to handle page fault for address: ffff888000040000")
+
+
+def test_a_copy_remembers_the_same_and_forgets_on_its_own():
+    tlb = Tlb()
+    for page in range(TLB_L2):
+        tlb.access(page << PAGE_SHIFT)
+    twin = copy.deepcopy(tlb)
+    assert twin.access(TLB_L2 << PAGE_SHIFT) is False, "one more, and the copy throws the oldest out"
+    assert twin.access(0) is False
+    assert tlb.access(0) is True
