@@ -39,6 +39,8 @@ MODULES = (
     "table.js",
     "shelves.js",
     "flow.js",
+    "bytes.js",
+    "plot.js",
     "calls.js",
     "timeline.js",
     "bench.js",

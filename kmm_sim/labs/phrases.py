@@ -100,6 +100,10 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "slot.last": "free, the last of the freelist",
         "box.used": "{0} of {1} in use",
         "box.chain": "freelist",
+        "bytes.same": "{0} bytes of {1}",
+        "bytes.span": "{0}, {1} bytes from offset {2}",
+        "plot.read": "{0}: read the values",
+        "plot.series": "{0} values, from {1} to {2}, now {3}",
         # Calls, as C
         "call.alloc": "alloc_pages({0}, {1})",
         "call.free": "__free_pages(pfn_to_page({0}), {1})",

@@ -84,6 +84,7 @@ __all__ = [
 ]
 
 Json = Any
+MAX_EXACT = (1 << 53) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,13 @@ def _record(node: Any) -> dict[str, Json]:
 
 
 def as_json(value: Any) -> Json:
-    """Return a text or a part of a node as JSON."""
-    if isinstance(value, tuple):
+    """Return a text or a part of a node as JSON.
+
+    A number that JavaScript could not hold exactly, such as an address, becomes a string of its digits.
+    """
+    if isinstance(value, int) and abs(value) > MAX_EXACT:
+        return str(value)
+    if isinstance(value, list | tuple):
         return [as_json(each) for each in value]
     return _record(value) if hasattr(value, "__dataclass_fields__") else value
 

@@ -3,7 +3,7 @@
 const GAP = /\{(\w+)(?::([^}]*))?\}/g;
 
 function format(value, spec) {
-  if (spec === "#x") return "0x" + Number(value).toString(16);
+  if (spec === "#x") return "0x" + BigInt(value ?? 0).toString(16); // a large one comes as a string of digits
   if (spec) return String(value).padStart(Number(spec.replace(">", "")));
   return String(value);
 }
