@@ -23,8 +23,6 @@ from kmm_sim.labs.slab import slab_lab
 from kmm_sim.labs.slab_compare import three_slabs_lab
 from kmm_sim.labs.slab_debug import slab_debug_lab
 from kmm_sim.labs.stack import stack_lab
-from kmm_sim.labs.stack import stack_lab
-from kmm_sim.labs.vmalloc import vmalloc_lab
 from kmm_sim.labs.vmalloc import vmalloc_lab
 from kmm_sim.labs.workload import workload_lab
 from kmm_sim.labs.zones import zones_lab
