@@ -32,6 +32,7 @@ __all__ = [
 
 CHAPTERS = (
     "getting_pages",
+    "kmalloc",
 )
 """The modules with exercises, in the order of the book; each has EXERCISES.  A chapter's page loads only its own."""
 
