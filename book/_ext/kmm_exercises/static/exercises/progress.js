@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The page that shows what is done: fills in the tables, writes a file and reads one.
+
+import { LIMITS, forget, keep, kept, merged, parse } from "./store.js";
+
+const WORDS = {
+  right: "done",
+  wrong: "tried",
+  raised: "tried",
+  export: "Save as a file",
+  import: "Read a file",
+  forget: "Forget all",
+  sure: "Sure? Click again",
+  sum: "{exercises} of {allExercises} exercises and {quizzes} of {allQuizzes} questions done.",
+  read: "{taken} entries read.",
+  left: "{left} could not be used.",
+  full: "The browser keeps nothing for this site: save a file before you leave.",
+  forgotten: "Forgotten.",
+};
+const place = document.querySelector(".kmm-progress");
+const said = element("p", "kmm-progress-said");
+said.setAttribute("role", "status");
+const sum = element("p", "kmm-progress-sum");
+const bar = element("div", "kmm-progress-bar");
+const tools = element("div", "kmm-progress-tools");
+tools.append(button(WORDS.export, save), button(WORDS.import, () => file.click()), twice(WORDS.forget, WORDS.sure, () => {
+  forget();
+  said.textContent = WORDS.forgotten;
+}));
+const file = Object.assign(element("input"), { type: "file", accept: ".json,application/json", hidden: true });
+file.addEventListener("change", () => file.files[0] && read(file.files[0]));
+place.prepend(sum, bar, tools, file, said);
+document.addEventListener("kmm:progress", show);
+window.addEventListener("storage", show);
+window.addEventListener("pageshow", show);
+show();
+
+function show() {
+  const progress = kept();
+  const count = { exercises: 0, allExercises: 0, quizzes: 0, allQuizzes: 0 };
+  for (const row of place.querySelectorAll("tr[id]")) {
+    const state = row.querySelector(".kmm-state");
+    if (row.id.startsWith("done-")) {
+      const name = Object.keys(progress.exercises).find((each) => each.replace("/", "-") === row.id.slice(5));
+      const entry = name && progress.exercises[name];
+      count.allExercises += 1;
+      count.exercises += entry?.outcome === "right" ? 1 : 0;
+      row.dataset.outcome = entry?.outcome ?? "";
+      state.textContent = entry ? `${entry.outcome === "right" ? "✓" : "…"} ${WORDS[entry.outcome]}` : "–";
+      if (entry?.right) state.title = entry.right;
+    } else {
+      const [, chapter, total] = /^quizzes-(.*)-(\d+)$/.exec(row.id);
+      const all = Object.entries(progress.quizzes).filter(([name]) => name.startsWith(`book/${chapter}#`));
+      const right = Math.min(Number(total), all.filter(([, entry]) => entry.outcome === "right").length);
+      count.allQuizzes += Number(total);
+      count.quizzes += right;
+      row.dataset.outcome = right === Number(total) ? "right" : "";
+      state.textContent = all.length ? `${right} of ${total}` : "–";
+    }
+  }
+  sum.textContent = WORDS.sum.replace(/\{(\w+)\}/g, (_, name) => count[name]);
+  const part = (count.exercises + count.quizzes) / Math.max(1, count.allExercises + count.allQuizzes);
+  bar.style.setProperty("--kmm-part", `${(100 * part).toFixed(1)}%`);
+}
+
+function save() {
+  const address = URL.createObjectURL(new Blob([`${JSON.stringify(kept(), null, 1)}\n`], { type: "application/json" }));
+  const link = Object.assign(element("a"), { href: address, download: "kmm-progress.json" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+async function read(chosen) {
+  file.value = "";
+  try {
+    const { progress, taken, left } = parse(chosen.size > LIMITS.bytes ? " ".repeat(LIMITS.bytes + 1) : await chosen.text());
+    const whole = keep(merged(kept(), progress));
+    said.textContent = [WORDS.read.replace("{taken}", taken), left ? WORDS.left.replace("{left}", left) : "", whole ? "" : WORDS.full].join(" ").trim();
+  } catch (error) {
+    said.textContent = error.message;
+  }
+}
+
+function element(tag, className = "") {
+  return Object.assign(document.createElement(tag), { className });
+}
+
+function button(words, action) {
+  const made = Object.assign(element("button"), { type: "button", textContent: words });
+  made.addEventListener("click", action);
+  return made;
+}
+
+/** A button that asks once more before it acts. */
+function twice(words, sure, action) {
+  const made = button(words, () => {
+    const armed = made.textContent === sure;
+    made.textContent = armed ? words : sure;
+    if (armed) action();
+  });
+  made.addEventListener("blur", () => { made.textContent = words; });
+  return made;
+}
