@@ -2,32 +2,224 @@
 """How much room a bench takes, for a page to keep it free before the bench is drawn.
 
 The numbers are CSS pixels, and go with static/bench.css; a test in a browser compares them
-with what is drawn.  A few pixels more or less do no harm.
+with what is drawn.  Words are measured by their number of letters, so some pixels more or less
+are to be expected, and do no harm.
 """
 
 from __future__ import annotations
 
-from kmm_sim.labs.scene import Cells, Line, Lists, Scene, Stage
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kmm_sim.labs.forms import Choice, Flags, Form, Number, Pick, Toggle, Typed
+from kmm_sim.labs.panels import (
+    Box,
+    Bytes,
+    Cells,
+    Flow,
+    Line,
+    Lists,
+    Map,
+    Plot,
+    Row,
+    Shelf,
+    Shelves,
+    Span,
+    Step,
+    Table,
+    Text,
+)
+from kmm_sim.labs.phrases import PHRASES
+from kmm_sim.labs.scene import Scene, Stage
 
 __all__ = ["room"]
 
-WIDE, NARROW = 497, 702  # what has the same height in every lab: the calls, the timeline, the trace
+WIDE, NARROW = 656, 310  # what is inside the frame in a column of 690 pixels, and on a phone
+REST = {WIDE: 393, NARROW: 478}  # what has the same height in every lab: the timeline, the trace, the text
 LINE = 70  # a panel of one line
-CAPTION = 36
+HEAD = 29
+GAP = 18
+LETTER, CODE = 6.6, 8.5  # the width of a letter, in a sentence and in a call
 
 
-def room(scene: Scene) -> list[int]:
+def room(scene: Scene, phrases: Mapping[str, str] = PHRASES) -> list[int]:
     """Return the height of a bench in a column of 690 pixels, and on a phone 360 wide."""
-    stage = scene[""]
-    assert isinstance(stage, Stage)
-    panels = [scene[key] for key in stage.panels]
-    cells = [_rows(panel) for panel in panels if isinstance(panel, Cells)]
-    lists = [len(panel.lists) + 1 for panel in panels if isinstance(panel, Lists)]
-    same = LINE * sum(isinstance(panel, Line) for panel in panels) + CAPTION * bool(stage.caption)
-    pairs = zip(cells, lists, strict=True)
-    wide = sum(max(53 + height, 28 + 28 * rows) for height, rows in pairs) + 18 * (len(cells) - 1)
-    narrow = sum(72 + height for height in cells) + sum(28 + 30 * rows for rows in lists)
-    return [WIDE + same + wide, NARROW + same + narrow + 18 * (len(cells) + len(lists) - 1)]
+    ruler = _Ruler(scene, phrases)
+    return [round(ruler.bench(WIDE)), round(ruler.bench(NARROW))]
+
+
+class _Ruler:
+    """Measures a scene."""
+
+    def __init__(self, scene: Scene, phrases: Mapping[str, str]) -> None:
+        self.scene = scene
+        self.phrases = phrases
+        stage = scene[""]
+        assert isinstance(stage, Stage)
+        self.stage = stage
+
+    def letters(self, text: Text | int) -> int:
+        """Return about how long a text is; what goes into the gaps of a phrase counts too."""
+        if not isinstance(text, tuple):
+            return len(str(text))
+        name, *gaps = text
+        phrase = self.phrases.get(str(name), "")
+        return len(phrase) + sum(self.letters(gap) - 3 for gap in gaps if isinstance(gap, str | int))
+
+    def lines(self, text: Text, width: float) -> int:
+        """Return how many lines a text takes; 0 for no text."""
+        return -(-round(self.letters(text) * LETTER) // max(1, round(width))) if self.letters(text) > 0 else 0
+
+    def bench(self, width: int) -> float:
+        """Return the height of it all."""
+        laid = {key for row in self.stage.layout for key in row}
+        lines = sum(isinstance(self.scene[key], Line) and key not in laid for key in self.stage.panels)
+        caption = 12 + 22 * self.lines(self.stage.caption, width) if self.stage.caption else 0
+        rows = [self.row(row, width) for row in self.rows()]
+        calls = sum(self.form(form, width - (24 if width == WIDE else 20)) + 7 for form in self.stage.forms)
+        return REST[width] + LINE * lines + caption + sum(rows) + GAP * (len(rows) - 1) + calls
+
+    def rows(self) -> list[Sequence[str]]:
+        """Return the panels side by side, as rows() in static/bench.js has them."""
+        rows: list[Sequence[str]] = list(self.stage.layout)
+        laid = {key for row in rows for key in row}
+        for key in self.stage.panels:
+            panel = self.scene[key]
+            if key in laid or isinstance(panel, Line):
+                continue
+            if rows and isinstance(panel, Lists) and len(rows[-1]) == 1 and isinstance(self.scene[rows[-1][0]], Cells):
+                rows[-1] = (rows[-1][0], key)
+            else:
+                rows.append((key,))
+        return rows
+
+    def row(self, keys: Sequence[str], width: int) -> float:
+        """Return the height of panels that stand side by side, or on a phone one upon the other."""
+        single = list(dict.fromkeys(keys))
+        if width == NARROW:
+            return sum(self.panel(key, width, narrow=True) for key in single) + GAP * (len(single) - 1)
+        ground = width - GAP * (len(single) - 1)
+        return max(self.panel(key, ground * keys.count(key) / len(keys)) for key in single)
+
+    def panel(self, key: str, width: float, *, narrow: bool = False) -> float:
+        """Return the height of one panel."""
+        match self.scene[key]:
+            case Cells() as cells:
+                return _rows(cells) + (72 if narrow else 53)
+            case Lists(lists=lists):
+                return 28 + (30 if narrow else 28) * (len(lists) + 1)
+            case Line():
+                return LINE - 10
+            case Table(rows=rows):
+                return HEAD + 28 + sum(self.table_row(row, width) for row in rows)
+            case Shelves(shelves=shelves):
+                return HEAD + sum(self.shelf(shelf, width, narrow=narrow) for shelf in shelves)
+            case Flow(steps=steps, across=across):
+                if across and not narrow:
+                    share = (width - 14 * (len(steps) - 1)) / max(1, len(steps))
+                    return HEAD + max((self.step(step, share, across=True) for step in steps), default=0)
+                return HEAD + sum(self.step(step, width, across=False) for step in steps)
+            case Bytes() as bytes_:
+                return HEAD + self.bytes(bytes_, narrow=narrow)
+            case Plot():
+                return HEAD + 190 + 30
+            case Map():
+                return HEAD + (244 if narrow else 256)
+        return 0
+
+    def table_row(self, key: str, width: float) -> float:
+        row = self.scene[key]
+        assert isinstance(row, Row)
+        letters = [self.letters(cell) for cell in row.cells]
+        free = max(60.0, width - sum(letters[:-1]) * 7 - 16 * len(letters)) if letters else width
+        return 25 + 18 * max(0, -(-letters[-1] * LETTER // free) - 1 if letters else 0)
+
+    def shelf(self, key: str, width: float, *, narrow: bool) -> float:
+        shelf = self.scene[key]
+        assert isinstance(shelf, Shelf)
+        wide, left = (width if narrow else width - 92), 0.0
+        height, row = 0.0, 0.0
+        for each in shelf.keys:
+            box = self.scene[each]
+            assert isinstance(box, Box)
+            across, high = self.box(box, wide, narrow=narrow)
+            if left and left + across > wide:
+                height, left, row = height + row + 8, 0.0, 0.0
+            left, row = left + across + 8, max(row, high)
+        return max(41.0, 15 + height + row) + (26 if narrow and shelf.keys else 0)
+
+    def box(self, box: Box, wide: float, *, narrow: bool) -> tuple[float, float]:
+        head = 14 + 7.5 * (self.letters(box.label) + 1 + self.letters(box.note))
+        if box.widths:
+            return wide, 60
+        if not box.slots:
+            return head, 32
+        columns = _columns(len(box.slots))
+        if narrow and len(box.slots) <= 64:
+            columns = min(columns, 13)
+        rows = -(-len(box.slots) // columns)
+        small = len(box.slots) > 64
+        across = columns * (9 if small else 23) + 13
+        return max(across, min(head, across + 60)), 38 + rows * (10 if small else 24)
+
+    def step(self, key: str, width: float, *, across: bool) -> float:
+        step = self.scene[key]
+        assert isinstance(step, Step)
+        says = self.lines(step.says, width - 46) * 19
+        return (42 + 19 * bool(step.value) if across else 32) + says
+
+    def bytes(self, panel: Bytes, *, narrow: bool) -> float:
+        columns = min(panel.columns, 8) if narrow else panel.columns
+        rows, at = 0, 0
+        for key in panel.spans:
+            span = self.scene[key]
+            assert isinstance(span, Span)
+            rest = (span.size - len(span.data)) // columns
+            rows += -(-(at % columns + min(span.size, len(span.data))) // columns) + (1 if rest >= 3 else rest)
+            at += span.size
+        return 18.6 * rows + (18 * len(panel.spans) if narrow else 0)
+
+    def form(self, form: Form, width: float) -> float:
+        """Return the height of a call: its words and gaps in lines."""
+        line = 36 if width > NARROW else 38
+        across = sum(self.gap(part) for part in form.parts) + 110 + LETTER * self.letters(form.hint)
+        flags = [part for part in form.parts if isinstance(part, Flags)]
+        boxes = sum(_wrapped((len(word) * 7.9 + 42 for word in part.options), width) for part in flags)
+        return line * max(1, -(-across // width)) + boxes * (30 if width > NARROW else 36)
+
+    def gap(self, part: Any) -> float:
+        match part:
+            case str():
+                return len(part) * CODE
+            case Choice(options=options, notes=notes, value=value):
+                note = notes[options.index(value)] if notes and value in options else ""
+                return len(value) * CODE + 30 + LETTER * self.letters(note)
+            case Number(notes=notes, value=value):
+                return 95 + LETTER * self.letters(notes[value] if 0 <= value < len(notes) else "")
+            case Typed(width=width):
+                return (width + 2) * CODE + 12
+            case Pick():
+                return 110
+            case Toggle(label=label):
+                return self.letters(label) * 7 + 42
+        return 0
+
+
+def _wrapped(widths: Iterable[float], ground: float) -> int:
+    """Return how many lines these take, side by side."""
+    lines, left = 1, 0.0
+    for width in widths:
+        if left and left + width > ground:
+            lines, left = lines + 1, 0.0
+        left += width + 4
+    return lines
+
+
+def _columns(slots: int) -> int:
+    """Return how many slots a row of a box has, as slotColumns() in static/shelves.js gives it."""
+    if slots <= 8:
+        return max(slots, 1)
+    return -(-slots // 2) if slots <= 20 else 16 if slots <= 64 else 32
 
 
 def _rows(cells: Cells) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from kmm_sim.labs.ask import Asking
+from kmm_sim.labs.phrases import PHRASES
 from kmm_sim.labs.room import room
 from kmm_sim.labs.scene import Scene, Text, as_json, diff, encode
 from kmm_sim.labs.view import Called, Desk, On, View
@@ -73,7 +74,7 @@ class Run:
         self.frames: list[Frame] = []
         self._begin()
         self.start = self.scene
-        self.room = room(lab.draw(self.state))
+        self.room = room(lab.draw(self.state), {**PHRASES, **lab.phrases})
         self.recorded: list[Call] = []
 
     def _begin(self) -> None:
