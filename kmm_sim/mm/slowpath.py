@@ -7,7 +7,8 @@ compaction, reclaims some pages itself, compacts again, and tries as long as tha
 last a process is killed, or the request gives up.  Each step is told, with its reason.
 
 Linux: __alloc_pages_slowpath(), mm/page_alloc.c
-Simplified: one priority of compaction; no cpusets.
+Simplified: one priority of compaction; no cpusets.  A request without __GFP_FS gives up where Linux
+would try for ever: when kswapd has nothing to reclaim either.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from kmm_sim.mm.events import SlowPath
 from kmm_sim.mm.freelist import get_page_from_freelist, gfp_to_alloc_flags
 from kmm_sim.mm.gfp import (
     DIRECT_RECLAIM,
+    FS,
     IO,
     MEMALLOC,
     NOFAIL,
@@ -40,7 +42,7 @@ from kmm_sim.mm.mmzone import PAGE_ALLOC_COSTLY_ORDER, Migrate, Node, Wmark, Zon
 from kmm_sim.mm.oom_kill import out_of_memory
 from kmm_sim.mm.pcp import drain_pages_zone
 from kmm_sim.mm.sched import PF_MEMALLOC, in_interrupt, in_softirq
-from kmm_sim.mm.vmscan import try_to_free_pages, wakeup_kswapd, zone_reclaimable_pages
+from kmm_sim.mm.vmscan import balance_pgdat, try_to_free_pages, wakeup_kswapd, zone_reclaimable_pages
 from kmm_sim.mm.watermark import zone_watermark_ok
 
 __all__ = [
@@ -167,9 +169,9 @@ def should_reclaim_retry(request: Request, alloc_flags: int, no_progress_loops: 
 
 
 def alloc_pages_may_oom(request: Request) -> tuple[int | None, bool]:
-    """Try once more, then kill a process if that can help; return the pfn, and whether one died.
+    """Try once more, then kill a process if that can help; return the pfn, and whether to go on.
 
-    Linux: __alloc_pages_may_oom(), mm/page_alloc.c
+    Linux: __alloc_pages_may_oom(), mm/page_alloc.c, out_of_memory(), mm/oom_kill.c
     """
     node, gfp = request.node, request.gfp
     pfn = request.try_freelist(ALLOC_WMARK_HIGH)
@@ -180,6 +182,10 @@ def alloc_pages_may_oom(request: Request) -> tuple[int | None, bool]:
     )
     if pfn is not None or hopeless or not node.reclaim:
         return pfn, False
+    if not gfp & FS:
+        # There may be much to reclaim that this caller must not touch: no reason to kill anybody.
+        request.tell("wait", "without __GFP_FS nobody is killed; kswapd reclaims what this caller may not")
+        return None, balance_pgdat(node) > 0
     request.tell("oom", "nothing is left to reclaim")
     killed = out_of_memory(node, gfp, request.order)
     if killed and gfp & NOFAIL:
