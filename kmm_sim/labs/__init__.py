@@ -14,6 +14,7 @@ from functools import partial
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.buddy import BuddyLab, opened, record, seeded
 from kmm_sim.labs.choose import choose_lab
+from kmm_sim.labs.gfp import gfp_lab
 from kmm_sim.labs.kmalloc import kmalloc_lab
 from kmm_sim.labs.link import Value
 from kmm_sim.labs.mem_map import mem_map_lab
@@ -33,6 +34,7 @@ __all__ = [
     "Bench",
     "buddy_lab",
     "choose_lab",
+    "gfp_lab",
     "kmalloc_lab",
     "mem_map_lab",
     "pages_lab",

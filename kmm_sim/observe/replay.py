@@ -9,7 +9,7 @@ everything.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -54,7 +54,7 @@ from kmm_sim.mm.vmalloc_events import VmallocEvent
 from kmm_sim.observe.snapshot import Allocation, FreeBlocks, PcpBlocks, Reclaimable, Snapshot, ZoneSnapshot
 from kmm_sim.trace import Event
 
-__all__ = ["frames", "replay"]
+__all__ = ["frames", "moments", "replay"]
 
 REMARKS = (
     BadPage,
@@ -93,6 +93,19 @@ def frames(start: Snapshot, events: Iterable[Event]) -> Iterator[Snapshot]:
     state = _State(start)
     for event in events:
         state.apply(event)
+        yield state.snapshot()
+
+
+def moments(start: Snapshot, events: Sequence[Event], at: Iterable[int]) -> Iterator[Snapshot]:
+    """Yield the state after the first n of ``events``, for each n of ``at``, which never goes back.
+
+    For many events it is far quicker than ``frames``: a state is only made where one is asked for.
+    """
+    state, done = _State(start), 0
+    for n in at:
+        for event in events[done:n]:
+            state.apply(event)
+        done = max(done, n)
         yield state.snapshot()
 
 

@@ -10,9 +10,10 @@ from kmm_sim.mm.gfp import GFP_NOWAIT
 from kmm_sim.mm.internal import ALLOC_OOM
 from kmm_sim.mm.mmzone import Wmark
 from kmm_sim.mm.watermark import zone_watermark_ok, zone_watermark_ok_2_6
-from kmm_sim.observe import snapshot
+from kmm_sim.observe import frames, snapshot
 from kmm_sim.observe.fragmentation import contig_page_info, fragmentation_index, unusable_free_index
 from kmm_sim.observe.reckoning import reckon, reckon_2_6, why
+from kmm_sim.observe.replay import moments
 from kmm_sim.small import small_machine
 from kmm_sim.workload import play, traffic
 
@@ -96,3 +97,12 @@ def test_zones_and_snapshots_of_them_are_measured_alike():
         for order in range(11):
             assert fragmentation_index(zone, order) == fragmentation_index(seen, order)
             assert unusable_free_index(zone, order) == unusable_free_index(seen, order)
+
+
+def test_chosen_moments_are_those_of_the_frames():
+    machine = Machine(pages=64)
+    start = snapshot(machine)
+    play(machine, traffic(random.Random(5), 60))
+    whole = list(frames(start, machine.trace))
+    at = [0, 1, 7, 7, 40, len(whole)]
+    assert list(moments(start, machine.trace, at)) == [start if n == 0 else whole[n - 1] for n in at]

@@ -1,0 +1,462 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The GFP lab: a context, a mask, memory in need; what the mask says, and what becomes of the request.
+
+    gfp_lab()                                           a process asks with GFP_KERNEL, memory is plenty
+    gfp_lab(memory="clean cache", calls=["GFP_KERNEL"])     ... down to min, and one request to play
+    gfp_lab(context="hardirq", memory="clean cache")
+
+The request is served by the simulator, on a machine small enough to be filled in a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kmm_sim.labs.ask import Question
+from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.gfp_memory import STORIES, prepared
+from kmm_sim.labs.gfp_walk import NAMES, Outcome, Request, Stage, walk
+from kmm_sim.labs.gfp_words import BASES, CONTEXTS, EXTRAS, MEANINGS, mask_of
+from kmm_sim.labs.opening import Opening
+from kmm_sim.labs.run import Run
+from kmm_sim.labs.scene import (
+    Choice,
+    Flags,
+    Flow,
+    Form,
+    Line,
+    Node,
+    Number,
+    Row,
+    Scene,
+    Step,
+    Table,
+    Text,
+)
+from kmm_sim.labs.scene import Stage as Desktop
+from kmm_sim.labs.view import Called, Desk, View
+from kmm_sim.mm.freelist import gfp_to_alloc_flags
+from kmm_sim.mm.gfp import Gfp, gfp_migratetype, gfp_names, gfp_zone
+from kmm_sim.mm.internal import ALLOC_MIN_RESERVE, ALLOC_NON_BLOCK, ALLOC_WMARK_LOW
+from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, PAGE_ALLOC_COSTLY_ORDER, ZONE_NAMES, Wmark
+from kmm_sim.observe import ZoneSnapshot, snapshot
+from kmm_sim.observe.reckoning import Reckoning, reckon
+from kmm_sim.trace import Event
+
+__all__ = ["Ask", "GfpLab", "Memory", "Request", "Seen", "gfp_lab", "permissions"]
+
+TOLD = ("page allocation failure", "invoked oom-killer", "Out of memory", "Killed process")
+"""What is shown of the log; the long reports are in the chapter."""
+
+KINDS_OF_PAGE = ("unmovable", "movable", "reclaimable", "unmovable")
+ATOMIC = ("spinlock", "softirq", "hardirq", "irqs off")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the lab shows: the request, memory, the stages gone through so far, what it came to at last."""
+
+    request: Request
+    memory: str
+    zones: tuple[ZoneSnapshot, ...]
+    stages: tuple[Stage, ...] = ()
+    came: Outcome | None = None
+    log: str = ""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Seen:
+        """Return itself: nothing in it ever changes."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The call alloc_pages(gfp, order), made in a context."""
+
+    request: Request
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        mask = gfp_names(self.request.gfp) or "0"
+        where = "" if self.request.context == "process" else f"   /* {CONTEXTS[self.request.context]} */"
+        return f"alloc_pages({mask}, {self.request.order});{where}"
+
+    def __call__(self, desk: Any) -> Outcome:
+        """Make the call; what happened is told in stages."""
+        machine, request = desk.machine, self.request
+        machine.dmesg.clear()
+        stages, came = walk(machine, request)
+        log = "\n".join(line for line in machine.dmesg if any(words in line for words in TOLD))
+        desk.seen = Seen(request, desk.memory, snapshot(machine).zones, tuple(stages), came, log)
+        for stage in stages:
+            machine.trace.emit(stage)
+        return came
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bring memory into another state: a new machine, filled in one of the ways of STORIES."""
+
+    story: str
+
+    def text(self) -> Text:
+        """Return it in words."""
+        return f"/* memory: {STORIES[self.story][1]} */"
+
+    def __call__(self, desk: Any) -> None:
+        """Replace the machine."""
+        desk.machine, desk.memory = prepared(self.story), self.story
+        desk.seen = Seen(desk.seen.request, self.story, snapshot(desk.machine).zones)
+
+
+@dataclass(frozen=True, slots=True)
+class Kswapd:
+    """Let kswapd run, if it was woken."""
+
+    def text(self) -> Text:
+        """Return it in words."""
+        return "/* kswapd runs */"
+
+    def __call__(self, desk: Any) -> int:
+        """Let it run; return how many pages it reclaimed."""
+        machine = desk.machine
+        machine.tracing = False
+        reclaimed = int(machine.run_kswapd())
+        machine.tracing = True
+        desk.seen = Seen(desk.seen.request, desk.memory, snapshot(machine).zones)
+        return reclaimed
+
+
+def _look(desk: Any) -> Seen:
+    seen: Seen = desk.seen
+    return seen
+
+
+def _frames(state: Seen, events: Sequence[Event]) -> Iterator[Seen]:
+    """Yield what is seen at each stage; memory is as it was when the stage began."""
+    gone: tuple[Stage, ...] = ()
+    for event in events:
+        if isinstance(event, Stage):
+            gone += (event,)
+            state = Seen(event.request, state.memory, event.before or state.zones, gone)
+        yield state
+
+
+class GfpLab:
+    """From a request and what became of it to a scene."""
+
+    view = View(_look, _frames)
+    phrases: Mapping[str, str] = {}
+
+    def __init__(self, title: Text, caption: Text = "") -> None:
+        self.title = title
+        self.caption = caption
+
+    def draw(self, state: Seen) -> Scene:
+        """Return the scene: the mask, what it permits, the zones, the stages, the sum, the answer."""
+        layout = (("m", "a"), ("w", "z"), ("w", "s"), ("l",))
+        scene: dict[str, Node] = {"": Desktop(
+            self.title, ("m", "a", "w", "z", "s", "l"), _forms(state), (), self.caption, layout=layout)}
+        request = state.request
+        return scene | _mask(request) | _permits(request) | _flow(state) | _zones(state) | _sum(state) | _answer(state)
+
+    def tell(self, event: Event) -> tuple[Any, ...]:
+        """Return a stage as a sentence."""
+        if isinstance(event, Stage):
+            return "other", str(event), _sentence(event)
+        if isinstance(event, Called) and isinstance(event.answer, int):
+            return "other", f"kswapd: {event.answer} pages", f"kswapd reclaimed {event.answer} pages."
+        return "other", "memory", "Memory is set up anew; kswapd sleeps."
+
+    def read(self, action: Mapping[str, Any]) -> Ask | Memory | Kswapd:
+        """Return the call that a reader asks for.  Raises ValueError if it is none."""
+        match action.get("do"):
+            case "ask":
+                order, context, extras = action.get("order"), action.get("context"), action.get("extras") or []
+                if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order <= MAX_PAGE_ORDER:
+                    raise ValueError(f"an order is a whole number from 0 to {MAX_PAGE_ORDER}, not {order!r}")
+                if not isinstance(context, str) or context not in CONTEXTS:
+                    raise ValueError(f"{context!r} is none of the contexts {', '.join(CONTEXTS)}")
+                if not isinstance(extras, list | tuple):
+                    raise ValueError(f"flags come as a list, not {extras!r}")
+                return Ask(Request(mask_of(str(action.get("base")), tuple(map(str, extras))), order, context))
+            case "memory":
+                story = str(action.get("story"))
+                if story not in STORIES:
+                    raise ValueError(f"{story!r} is none of the states {', '.join(STORIES)}")
+                return Memory(story)
+            case "kswapd":
+                return Kswapd()
+            case other:
+                raise ValueError(f"{other!r} is nothing that this lab can do")
+
+    def ask(self, before: Seen, events: Sequence[Event]) -> Question | None:
+        """Return the question what becomes of a request."""
+        stages = [event for event in events if isinstance(event, Stage)]
+        if not stages:
+            return None
+        return Question("What will become of it?", tuple(ENDS), _end(stages))
+
+
+ENDS = (
+    "a page, at once",
+    "a page, from below the low mark",
+    "a page, after compaction or reclaim",
+    "a page, after a process is killed",
+    "NULL",
+    "a bug: it must not ask so here",
+)
+
+
+def _end(stages: Sequence[Stage]) -> int:
+    """Return which of ENDS it is."""
+    names, last = {stage.name for stage in stages}, stages[-1]
+    if "context" in names or (last.state == "failed" and not last.reason.startswith("NULL")):
+        return 5
+    if last.state == "failed":
+        return 4
+    if "oom" in names:
+        return 3
+    if names & {"reclaim", "compact first", "compact"}:
+        return 2
+    return 1 if names & {"retry", "reserves"} else 0
+
+
+def _forms(state: Seen) -> tuple[Form, ...]:
+    size = tuple(f"{1 << n} page{'s' * (n > 0)}" for n in range(MAX_PAGE_ORDER + 1))
+    story = Choice("story", "memory", tuple(STORIES), state.memory, tuple(words for _, words in STORIES.values()))
+    context = Choice("context", "where the caller is", tuple(CONTEXTS), "process", tuple(CONTEXTS.values()))
+    base = Choice("base", "gfp", tuple(BASES), "GFP_KERNEL")
+    says = tuple(MEANINGS[Gfp(bit)][1] for bit in EXTRAS.values())
+    extras = Flags("extras", "flags to add", tuple(EXTRAS), (), says)
+    order = Number("order", "order: 2 to this power is the number of pages", 0, 0, MAX_PAGE_ORDER, size)
+    return (
+        Form("memory", ("memory: ", story), "Set up", "what the machine looks like before the request"),
+        Form("ask", ("in ", context, " context: page = alloc_pages(", base, " | ", extras, ", ", order, ");"),
+             "Ask", "struct page *alloc_pages(gfp_t gfp, unsigned int order);"),
+        Form("kswapd", ("/* some time later */",), "Let kswapd run", "int kswapd(void *p);"),
+    )
+
+
+def _mask(request: Request) -> dict[str, Node]:
+    """Return the mask bit by bit, under its name as the kernel prints it."""
+    rows: dict[str, Node] = {}
+    for flag in MEANINGS:
+        if request.gfp & flag:
+            kind, words = MEANINGS[flag]
+            gone = bool(flag & ~request.effective)
+            rows[f"m:{flag.name}"] = Row(
+                (f"__GFP_{flag.name}", f"{int(flag):#x}", kind, "taken out by the scope" if gone else words),
+                mark="skip" if gone else "")
+    if not rows:
+        rows["m:none"] = Row(("0", "0x0", "", "no bits at all: cannot wait, wakes nobody, no reserve but its own"))
+    name = gfp_names(request.gfp) or "0"
+    head = Table("The mask", f"mode:{request.gfp:#x}({name})", ("flag", "value", "about", "says"), tuple(rows), "ccll")
+    return {"m": head, **rows}
+
+
+def _permits(request: Request) -> dict[str, Node]:
+    """Return what the allocator may do for this request, and why."""
+    rows = {f"a:{name}": Row((what, why), mark="yes" if yes else "no") for name, what, yes, why in permissions(request)}
+    where = CONTEXTS[request.context]
+    return {"a": Table("What it may do", where, ("the allocator may", "because"), tuple(rows), "ll"), **rows}
+
+
+def permissions(request: Request) -> Iterator[tuple[str, str, bool, str]]:
+    """Yield a name, an act, whether it is allowed, and the reason."""
+    gfp, order, context = request.effective, request.order, request.context
+    direct = bool(gfp & Gfp.DIRECT_RECLAIM)
+    why = "__GFP_DIRECT_RECLAIM" if direct else "no __GFP_DIRECT_RECLAIM"
+    bad = direct and context in ATOMIC
+    yield "sleep", "sleep and reclaim itself", direct, f"{why}, but nobody can sleep here!" if bad else why
+    kswapd = bool(gfp & Gfp.KSWAPD_RECLAIM)
+    yield "kswapd", "wake kswapd", kswapd, "__GFP_KSWAPD_RECLAIM" if kswapd else "no __GFP_KSWAPD_RECLAIM"
+    for name, what, flag in (("io", "write to disk", Gfp.IO), ("fs", "call into filesystems", Gfp.FS)):
+        yes = direct and bool(gfp & flag)
+        yield name, what, yes, f"__GFP_{flag.name}" if yes else (
+            f"no __GFP_{flag.name}" if direct else "it reclaims nothing itself")
+    yield "reserve", "dip below min", *_reserves(gfp, order, context)
+    oom = direct and bool(gfp & Gfp.FS) and order <= PAGE_ALLOC_COSTLY_ORDER and gfp_zone(gfp) >= 2 and not gfp & (
+        Gfp.NORETRY | Gfp.RETRY_MAYFAIL | Gfp.THISNODE) and context != "memalloc"
+    yield "oom", "have a process killed", oom, _why_no_oom(gfp, order) if not oom else "small order, reclaim with FS"
+    fails = not (gfp & Gfp.NOFAIL and direct)
+    yield "fail", "return NULL", fails, "look at the answer" if fails else "__GFP_NOFAIL"
+    warn = fails and not gfp & Gfp.NOWARN
+    no_report = "__GFP_NOWARN" if fails else "__GFP_NOFAIL"
+    yield "warn", "report it in the log", warn, "no __GFP_NOWARN" if warn else no_report
+
+
+def _reserves(gfp: int, order: int, context: str) -> tuple[bool, str]:
+    if gfp & Gfp.NOMEMALLOC:
+        high = bool(gfp & Gfp.HIGH)
+        return high, "to 1/2 of min: __GFP_HIGH" if high else "__GFP_NOMEMALLOC"
+    if gfp & Gfp.MEMALLOC or context == "memalloc":
+        return True, "to the last page: " + ("__GFP_MEMALLOC" if gfp & Gfp.MEMALLOC else "PF_MEMALLOC")
+    flags = gfp_to_alloc_flags(gfp, order)
+    if flags & ALLOC_MIN_RESERVE:
+        non_block = flags & ALLOC_NON_BLOCK
+        return True, "to 3/8 of min: __GFP_HIGH, cannot wait" if non_block else "to 1/2 of min: __GFP_HIGH"
+    return False, "no __GFP_HIGH: stops at min"
+
+
+def _why_no_oom(gfp: int, order: int) -> str:
+    if not gfp & Gfp.DIRECT_RECLAIM:
+        return "it never gets so far"
+    for flag in (Gfp.NORETRY, Gfp.RETRY_MAYFAIL, Gfp.THISNODE):
+        if gfp & flag:
+            return f"__GFP_{flag.name}"
+    if order > PAGE_ALLOC_COSTLY_ORDER:
+        return f"order above {PAGE_ALLOC_COSTLY_ORDER}: too costly"
+    return "no __GFP_FS" if not gfp & Gfp.FS else "it wants a low zone"
+
+
+def _flow(state: Seen) -> dict[str, Node]:
+    """Return the stages, those gone through and those not."""
+    gone = {stage.name: stage for stage in state.stages}
+    last = state.stages[-1].name if state.stages else ""
+    finished = state.came is not None
+    steps: dict[str, Node] = {}
+    for name, label in NAMES.items():
+        stage = gone.get(name)
+        if stage is None:
+            if name != "context":
+                steps[f"w:{name}"] = Step(label, "skipped" if finished else "todo")
+            continue
+        now = name == last and not finished
+        steps[f"w:{name}"] = Step(label, "now" if now else stage.state, _numbers(stage), _sentence(stage))
+    note = STORIES[state.memory][1]
+    return {"w": Flow("The way through", note, tuple(steps)), **steps}
+
+
+def _numbers(stage: Stage) -> str:
+    parts = [f"{stage.rounds} rounds"] * (stage.rounds > 1) + [f"{stage.pages} pages"] * (stage.pages > 0)
+    parts += [f"{stage.written} written"] * (stage.written > 0)
+    return stage.reason if stage.name == "end" else ", ".join(parts)
+
+
+def _sentence(stage: Stage) -> str:
+    """Tell a stage in a sentence."""
+    rounds = f" in {stage.rounds} rounds" if stage.rounds > 1 else ""
+    done, failed = SENTENCES[stage.name]
+    words = (done if stage.state == "done" else failed).format(
+        pages=stage.pages, written=stage.written, rounds=rounds, why=stage.reason)
+    return words[0].upper() + words[1:]
+
+
+SENTENCES = {
+    "context": ("it may ask so here.", "{why}."),
+    "fast": ("some zone stays above its low mark: served at once.", "no zone stays above its low mark."),
+    "kswapd": ("the daemon kswapd is woken, to reclaim in the background up to the high mark.", "nobody is woken."),
+    "retry": ("a zone stays above what must remain of min: served.", "no zone may go so low for this request."),
+    "compact first": ("compaction moved {pages} pages{rounds} to make a block.", "compaction found no block to make."),
+    "reserves": ("the caller frees memory itself, so no mark counts: served.", "not even the reserves have a block."),
+    "reclaim": ("the caller reclaimed {pages} pages itself{rounds}, {written} of them written out first.",
+                "the caller found nothing to reclaim{rounds}."),
+    "drain": ("pages on per-CPU lists went back, and the request was served.",
+              "pages on per-CPU lists went back{rounds}: still too few."),
+    "compact": ("compaction moved {pages} pages{rounds}.", "compaction found no block to make{rounds}."),
+    "oom": ("{why}.", "{why}."),
+    "end": ("the caller gets {why}.", "the answer: {why}."),
+}
+
+
+def _zones(state: Seen) -> dict[str, Node]:
+    """Return the zones in the order in which they are tried, with their marks."""
+    gfp, order = state.request.effective, state.request.order
+    highest, rows = gfp_zone(gfp), {}
+    for zone in reversed(state.zones):
+        if ZONE_NAMES.index(zone.name) > highest:
+            rows[f"z:{zone.name}"] = Row((zone.name, zone.nr_free_pages, "", "", "", "not allowed"), mark="skip")
+            continue
+        low, least = _sums(zone, gfp, order, state.request.context)
+        says = "above low" if low.ok else "from below low" if least.ok else "no"
+        rows[f"z:{zone.name}"] = Row(
+            (zone.name, zone.nr_free_pages, zone.watermark[Wmark.LOW],
+             zone.watermark[Wmark.MIN], least.least_pages, says),
+            tone=0 if low.ok else 2 if least.ok else 4, mark="yes" if low.ok or least.ok else "no")
+    kind = KINDS_OF_PAGE[gfp_migratetype(gfp)]
+    note = f"tried in this order, for {1 << order} {kind} page{'s' * (order > 0)}"
+    columns = ("zone", "free", "low", "min", "must remain", "may serve")
+    return {"z": Table("Zones", note, columns, tuple(rows), "lrrrrl"), **rows}
+
+
+def _sums(zone: ZoneSnapshot, gfp: int, order: int, context: str) -> tuple[Reckoning, Reckoning]:
+    highest = gfp_zone(gfp)
+    low = reckon(zone, order, ALLOC_WMARK_LOW, highest, Wmark.LOW)
+    return low, reckon(zone, order, gfp_to_alloc_flags(gfp, order), highest)
+
+
+def _sum(state: Seen) -> dict[str, Node]:
+    """Return the sum for the first zone: at the low mark on the fast path, at min after it."""
+    gfp, order = state.request.effective, state.request.order
+    zone = next(z for z in reversed(state.zones) if ZONE_NAMES.index(z.name) <= gfp_zone(gfp))
+    low, least = _sums(zone, gfp, order, state.request.context)
+    fast = not state.stages or state.stages[-1].name in ("fast", "context")
+    sums = low if fast else least
+    rows: dict[str, Node] = {}
+    for n, term in enumerate(sums.free):
+        rows[f"s:f{n}"] = Row((term.pages, term.words))
+    rows["s:free"] = Row((sums.free_pages, "count as free"), tone=1)
+    for n, term in enumerate(sums.least):
+        rows[f"s:l{n}"] = Row((term.pages, term.words))
+    sign = ">" if sums.room else "≤"
+    rows["s:least"] = Row((sums.least_pages, f"must remain: {sums.free_pages} {sign} {sums.least_pages}"), tone=1,
+                          mark="yes" if sums.room else "no")
+    if order and sums.room:
+        words = "a block is large enough" if sums.block else "no block is large enough"
+        rows["s:block"] = Row(("", words), mark="yes" if sums.block else "no")
+    return {"s": Table(f"The sum for {zone.name}", "pages", ("pages", ""), tuple(rows), "rl"), **rows}
+
+
+def _answer(state: Seen) -> dict[str, Node]:
+    if state.came is None:
+        text = f"alloc_pages({gfp_names(state.request.gfp) or '0'}, {state.request.order})"
+    elif state.came.error:
+        text = f"BUG: {state.came.error}"
+    elif state.came.pfn is None:
+        text = "page = NULL" + (f"\n{state.log}" if state.log else "")
+    else:
+        text = f"page = pfn_to_page({state.came.pfn:#x})" + (f"\n{state.log}" if state.log else "")
+    return {"l": Line("The answer, and what the log says", text)}
+
+
+def gfp_lab(
+    memory: str = "plenty",
+    calls: Iterable[str | tuple[str, int] | tuple[str, int, str]] = (),
+    *,
+    gfp: str = "GFP_KERNEL",
+    context: str = "process",
+    title: str = "",
+    caption: str = "",
+) -> Bench:
+    """Return a lab in which requests with any mask, from any context, meet memory in one of several states.
+
+    ``memory`` names one of the states in ``kmm_sim.labs.gfp_memory.STORIES``.  ``calls`` are the
+    requests of the recorded run, each a mask as C has it, ``"GFP_KERNEL|__GFP_NORETRY"``, or with
+    an order, or with an order and a context.  ``gfp`` and ``context`` are shown at first.  Raises
+    ValueError for a name that is none.
+    """
+    first = Request(_mask_in(gfp), 0, _context(context))
+    lab = GfpLab(title or "What may the allocator do for you?", caption)
+    machine = prepared(memory)
+    desk = Desk(machine=machine, memory=memory, seen=Seen(first, memory, snapshot(machine).zones))
+    run = Run(desk, lab)
+    for call in calls:
+        name, order, where = (call, 0, context) if isinstance(call, str) else (*call, context)[:3]
+        run.make(Ask(Request(_mask_in(name), order, _context(where))))
+    run.keep_as_recorded()
+    return Bench(run, Opening("gfp"))
+
+
+def _mask_in(text: str) -> int:
+    base, *extras = text.split("|")
+    if base in EXTRAS:
+        base, extras = "0", [base, *extras]
+    return mask_of(base, extras)
+
+
+def _context(name: str) -> str:
+    if name not in CONTEXTS:
+        raise ValueError(f"{name!r} is none of the contexts {', '.join(CONTEXTS)}")
+    return name

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What each bit of a gfp mask means, and where code can be when it asks: words for the GFP lab.
+
+Linux: include/linux/gfp_types.h
+"""
+
+from __future__ import annotations
+
+from kmm_sim.mm.gfp import (
+    GFP_ATOMIC,
+    GFP_DMA,
+    GFP_DMA32,
+    GFP_HIGHUSER,
+    GFP_HIGHUSER_MOVABLE,
+    GFP_KERNEL,
+    GFP_KERNEL_ACCOUNT,
+    GFP_NOFS,
+    GFP_NOIO,
+    GFP_NOWAIT,
+    GFP_USER,
+    Gfp,
+    gfp_names,
+)
+
+__all__ = ["BASES", "CONTEXTS", "EXTRAS", "MEANINGS", "mask_of"]
+
+BASES = {
+    gfp_names(mask): int(mask)
+    for mask in (
+        GFP_KERNEL, GFP_ATOMIC, GFP_NOWAIT, GFP_NOIO, GFP_NOFS, GFP_USER, GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE,
+        GFP_KERNEL_ACCOUNT, GFP_DMA, GFP_DMA32,
+    )
+} | {"0": 0}
+"""The masks to begin with, by name."""
+
+EXTRAS = {
+    f"__GFP_{flag.name}": int(flag)
+    for flag in (
+        Gfp.HIGH, Gfp.NORETRY, Gfp.RETRY_MAYFAIL, Gfp.NOFAIL, Gfp.NOWARN, Gfp.MEMALLOC, Gfp.NOMEMALLOC,
+        Gfp.ZERO, Gfp.COMP, Gfp.RECLAIMABLE, Gfp.MOVABLE, Gfp.DMA, Gfp.DMA32,
+    )
+}
+"""Flags to add, by name."""
+
+MEANINGS = {
+    Gfp.DMA: ("zone", "the highest zone is DMA: below 16 MiB"),
+    Gfp.HIGHMEM: ("zone", "high memory will do; on 64 bits there is none"),
+    Gfp.DMA32: ("zone", "the highest zone is DMA32: below 4 GiB"),
+    Gfp.MOVABLE: ("mobility", "whoever holds the page can be moved to another"),
+    Gfp.RECLAIMABLE: ("mobility", "slab pages that can be freed on demand"),
+    Gfp.HIGH: ("reserves", "may go below min, to half of it"),
+    Gfp.IO: ("reclaim", "reclaim may write to disk"),
+    Gfp.FS: ("reclaim", "reclaim may call into filesystems"),
+    Gfp.ZERO: ("action", "fill it with zeros"),
+    Gfp.DIRECT_RECLAIM: ("reclaim", "the caller may reclaim, and so may sleep"),
+    Gfp.KSWAPD_RECLAIM: ("reclaim", "wake kswapd when a zone runs low"),
+    Gfp.WRITE: ("placement", "the page will soon be dirty: spread them"),
+    Gfp.NOWARN: ("action", "no report if it fails"),
+    Gfp.RETRY_MAYFAIL: ("reclaim", "try hard, but kill nobody, and fail at last"),
+    Gfp.NOFAIL: ("reclaim", "never fail: try for ever"),
+    Gfp.NORETRY: ("reclaim", "one round of reclaim, no more"),
+    Gfp.MEMALLOC: ("reserves", "all that is left: the caller is about to free more"),
+    Gfp.COMP: ("action", "make it a compound page"),
+    Gfp.NOMEMALLOC: ("reserves", "stay out of the reserves, whoever asks"),
+    Gfp.HARDWALL: ("placement", "keep to the process's cpuset"),
+    Gfp.THISNODE: ("placement", "from this memory bank or not at all"),
+    Gfp.ACCOUNT: ("placement", "charge it to the process's cgroup"),
+    Gfp.ZEROTAGS: ("action", "zero memory tags as well (arm64)"),
+    Gfp.NO_OBJ_EXT: ("action", "no slab bookkeeping for this one"),
+}
+"""For each bit: what kind of flag it is, and what it says."""
+
+CONTEXTS = {
+    "process": "process context: may sleep",
+    "spinlock": "a spinlock is held",
+    "softirq": "in a soft interrupt",
+    "hardirq": "in a hardware interrupt",
+    "irqs off": "interrupts are off",
+    "fs": "inside a filesystem",
+    "io": "inside the block layer",
+    "nofs": "after memalloc_nofs_save()",
+    "noio": "after memalloc_noio_save()",
+    "memalloc": "frees memory itself (PF_MEMALLOC)",
+}
+"""Where the caller may be: as ``Machine.context`` has it, and in words."""
+
+
+def mask_of(base: str, extras: tuple[str, ...] | list[str]) -> int:
+    """Return a mask from the name of one and the names of flags.  Raises ValueError for a name that is none."""
+    unknown = [name for name in (base, *extras) if name not in BASES and name not in EXTRAS]
+    if unknown or base not in BASES:
+        raise ValueError(f"{(unknown or [base])[0]!r} is none of the masks {', '.join(BASES)}")
+    mask = BASES[base]
+    for name in extras:
+        mask |= EXTRAS[name]
+    return mask
