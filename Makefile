@@ -70,6 +70,7 @@ $(VENV)/.test: requirements-test.txt $(VENV)/.book
 	@$(PY) -m pip install --quiet -r requirements-test.txt
 	@touch $@
 
-$(VENV)/.browser: tools/get_chromium.py $(VENV)/.test
+$(VENV)/.browser: tools/get_chromium.py tools/get_firefox.py $(VENV)/.test
 	@$(PY) tools/get_chromium.py
+	@$(PY) tools/get_firefox.py
 	@touch $@

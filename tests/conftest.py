@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from get_chromium import system_chromium
+from get_firefox import launch_options
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = [
@@ -59,9 +60,23 @@ def build_book() -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A Chromium: the system's, or Playwright's own."""
+def playwright() -> Iterator[Playwright]:
+    """What drives the browsers."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=system_chromium(), args=CHROMIUM)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright) -> Iterator[Browser]:
+    """A Chromium: the system's, or Playwright's own."""
+    browser = playwright.chromium.launch(executable_path=system_chromium(), args=CHROMIUM)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def firefox(playwright) -> Iterator[Browser]:
+    """A Firefox: the system's, or Playwright's own."""
+    firefox = playwright.firefox.launch(**launch_options())
+    yield firefox
+    firefox.close()

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from kmm_sim.labs import buddy_lab
+from lab_page import Lab, put_lab
 from serve_book import serving
 
 
@@ -85,3 +87,31 @@ def visit(browser: Browser, site: str) -> Iterator[Callable[..., Visit]]:
 def page(visit) -> Page:
     """A blank page of this width and scheme, watched like every visit: ``page.goto(site + ...)``."""
     return visit(None).page
+
+
+@pytest.fixture
+def engine(request) -> str:
+    """The browser that a lab is opened in: a test in both parametrizes it, indirectly."""
+    return getattr(request, "param", "chromium")
+
+
+@pytest.fixture
+def open_lab(engine, request) -> Iterator[Callable[..., Lab]]:
+    """A function that puts a bench on a page of its own, with Python behind it; see tools/lab_page.py.
+
+    ``open_lab(buddy_lab(...), live="recorded", answers=False, **context_options)``.
+    """
+    browser = request.getfixturevalue("browser" if engine == "chromium" else "firefox")
+    contexts, errors = [], []
+
+    def open_lab(bench=None, *, live=None, answers=True, **options):
+        bench = bench or buddy_lab(script="+0 +1 +0 -0 -1 -2", pages=16)  # 20 events
+        contexts.append(browser.new_context(**{"viewport": {"width": 740, "height": 900}, **options}))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        return put_lab(page, bench, live=live, answers=answers)
+
+    yield open_lab
+    for context in contexts:
+        context.close()
+    assert not errors
