@@ -52,12 +52,17 @@ Part = Text | Facts | Code | Steps
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What is shown: ``tone`` picks the colour, ``exercise`` says whose card it is."""
+    """What is shown: ``tone`` picks the colour, ``exercise`` says whose card it is.
+
+    ``link`` opens a state in a lab of the page, ``score`` is what a design reached; both are for scripts.
+    """
 
     tone: str
     heading: str
     parts: tuple[Part, ...]
     exercise: str = ""
+    link: str = ""
+    score: float | None = None
 
 
 class Shown:
@@ -143,8 +148,10 @@ def html(card: Card) -> str:
     accent = ACCENT.get(card.tone, QUIET)
     mark = MARK.get(card.tone)
     badge = f'<span aria-hidden="true" style="{BADGE.format(accent=accent)}">{mark}</span>' if mark else ""
+    more = f' data-lab-link="{escape(card.link)}"' if card.link else ""
+    more += f' data-score="{card.score:g}"' if card.score is not None else ""
     return (
-        f'<div class="kmm-exercise" role="group" aria-label="{escape(_("Exercise"))}"'
+        f'<div class="kmm-exercise"{more} role="group" aria-label="{escape(_("Exercise"))}"'
         f' data-exercise="{escape(card.exercise)}" data-outcome="{escape(card.tone)}"'
         f' style="{BOX.format(accent=accent)}">'
         f'<div style="{HEADING}">{badge}{_inline(card.heading)}</div>'

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from operator import index
 from typing import Any, ClassVar
 
+from kmm_sim.exercises import progress
 from kmm_sim.exercises.calling import raised
 from kmm_sim.exercises.card import Card, Code, Part, Shown, Text
 from kmm_sim.exercises.catalogue import _
@@ -79,7 +80,9 @@ class Exercise(Shown):
             result = Wrong(why=str(malformed))
         except BaseException as error:  # an answer's own code may run while it is read
             result = raised(error)
-        return dataclasses.replace(result, exercise=self.name)
+        result = dataclasses.replace(result, exercise=self.name)
+        progress.note(self.name, result.outcome, getattr(result, "score", None))
+        return result
 
     def hint(self) -> Hint:
         """Return the next hint; after the last one, all of them."""

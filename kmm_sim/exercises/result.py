@@ -80,7 +80,8 @@ class Wrong(Shown):
         parts: list[Part] = [Text(self.why)] if self.why else []
         parts += [Facts(facts)] if facts else []
         parts += [Text(_("To see it in the lab, write `.lab()` after `check(...)`."))] if self.state else []
-        return Card(self.outcome, _("Not right"), tuple(parts), self.exercise)
+        link = self.state.link() if self.state else ""
+        return Card(self.outcome, _("Not right"), tuple(parts), self.exercise, link, self.score)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -132,7 +133,7 @@ class Right(Shown):
         """Return the card to show."""
         tried = plural("Tried with {n} case.", "Tried with {n} cases.", self.tried).format(n=self.tried)
         words = [tried] * (self.tried > 1) + [self.next] * bool(self.next)
-        return Card(self.outcome, _("Right"), tuple(map(Text, words)), self.exercise)
+        return Card(self.outcome, _("Right"), tuple(map(Text, words)), self.exercise, score=self.score)
 
 
 Result = NotAttempted | Wrong | Raised | Right

@@ -25,12 +25,16 @@ class Look(Protocol):
     def lab(self) -> Any:
         """Return a new lab that shows this state."""
 
+    def link(self) -> str:
+        """Return what opens this state in a lab of the page; empty if nothing does."""
+
 
 @dataclass(frozen=True, slots=True)
 class InLab:
     """A lab by the name of its function in ``kmm_sim.labs``, and what to call it with.
 
-        InLab("slab_lab", {"script": "..."})
+        InLab("slab_lab", {"link": "1;slab;..."})       what "Copy link" in that lab gives
+        InLab("slab_lab", {"size": 700})                or any of its other arguments
     """
 
     name: str
@@ -45,6 +49,10 @@ class InLab:
         import kmm_sim.labs  # only here: a check needs nothing visual
 
         return getattr(kmm_sim.labs, self.name)(**self.options)
+
+    def link(self) -> str:
+        """Return the link, if it was given one."""
+        return str(self.options.get("link", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,11 @@ class State:
         from kmm_sim.labs import buddy_lab  # only here: a check needs nothing visual
 
         return buddy_lab(self._prepared(), self.then, caption=self.caption)
+
+    def link(self) -> str:
+        """Return a link for the buddy lab; its allocations are all of one mask, as in a script."""
+        script = "~".join(map(str, (*self.before, *self.then)))
+        return f"1;buddy;pages={self.pages};script={script}" if script else f"1;buddy;pages={self.pages}"
 
     def _prepared(self) -> Machine:
         machine = Machine(pages=self.pages)

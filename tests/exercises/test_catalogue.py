@@ -13,15 +13,22 @@ MODULES = sorted(Path(kmm_sim.exercises.__file__).parent.glob("*.py"))
 MARKS = {"_", "plural"}
 
 
+def is_sentence(text):
+    return len(text.split()) > 3 and text.strip()[:1].isupper() and "\n" not in text
+
+
 def sentences_without_a_mark(node, marked=False):
-    """Constants with three words and more that are neither marked, nor docstrings, nor errors for programmers."""
+    """Constants with three words and more that are neither marked, nor docstrings, nor errors for programmers.
+
+    Text of several lines is code or a kernel's own words, which nobody translates.
+    """
     for child in ast.iter_child_nodes(node):
         match child:
             case ast.Expr(ast.Constant(str())) | ast.Raise():
                 continue
             case ast.Call(func=ast.Name(id=name)) if name in MARKS:
                 yield from sentences_without_a_mark(child, marked=True)
-            case ast.Constant(value=str(text)) if not marked and len(text.split()) > 3 and text.strip()[:1].isupper():
+            case ast.Constant(value=str(text)) if not marked and is_sentence(text):
                 yield f"line {child.lineno}: {text}"
             case _:
                 yield from sentences_without_a_mark(child, marked)

@@ -6,6 +6,7 @@ makes the quizzes clickable and keeps what was done, in the browser and nowhere 
 page already: without JavaScript a quiz is a question, a list and a folded answer.
 """
 
+import os
 from pathlib import Path
 
 from docutils import nodes
@@ -20,6 +21,7 @@ STATIC = Path(__file__).parent / "static"
 
 def setup(app: Sphinx) -> dict[str, object]:
     """Tell Sphinx what to call when."""
+    os.environ.setdefault("KMM_PROGRESS", "off")  # what a build runs is nobody's progress
     app.add_node(table_of)
     app.add_directive("exercise-table", ExerciseTable)
     app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(STATIC)))
@@ -46,7 +48,7 @@ def add_to_page(app: Sphinx, pagename: str, templatename: str, context: dict, do
     cells = any(box.get("nb_element") == "cell_code" for box in boxes)
     table = any("kmm-progress" in box["classes"] for box in boxes)
     quiz = has_quiz(doctree)
-    if quiz or table:
+    if quiz or table or cells:
         app.add_css_file("exercises/exercises.css")
     for name, wanted in (("quiz", quiz), ("outcomes", cells), ("progress", table)):
         if wanted:
