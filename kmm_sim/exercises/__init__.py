@@ -31,8 +31,12 @@ __all__ = [
 ]
 
 CHAPTERS = (
+    "memory_in_the_kernel",
+    "pages",
+    "zones",
     "getting_pages",
     "kmalloc",
+    "high_memory_and_per_cpu",
 )
 """The modules with exercises, in the order of the book; each has EXERCISES.  A chapter's page loads only its own."""
 
