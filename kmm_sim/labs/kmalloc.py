@@ -345,7 +345,7 @@ class KmallocLab:
 
     def _stage(self) -> Stage:
         kinds = (Kind("K", 6, "in use"), Kind("P", 2, "whole pages of a large request"))
-        layout = (("s", "s", "t"), ("w",), ("i",))
+        layout = (("s",), ("t", "w"), ("i",))
         return Stage(self.title, ("s", "t", "w", "i"), (_ask(), _give_back(), _wrongly()), kinds, self.caption, layout)
 
     def tell(self, event: Event) -> tuple[Any, ...]:
@@ -408,6 +408,8 @@ def _look(desk: KmallocDesk) -> KmallocState:
         slabs["pages"] = large
     name = desk.last.name if desk.last else next(iter(slabs), "")
     lines = [line for line in slabinfo(machine).splitlines() if line.split()[0] == name]
+    if desk.last is not None and not lines:
+        lines = [f"({desk.last.letter} has whole pages: it is in no slab)"]
     return KmallocState(tuple(desk.held.values()), slabs, desk.last, "".join(lines), desk.asked)
 
 
@@ -467,14 +469,14 @@ def _table(state: KmallocState) -> dict[str, Node]:
     shown = dict(list(rows.items())[:SHOWN_ROWS])
     asked, room = sum(held.asked for held in state.held), sum(held.room for held in state.held)
     note = f"{asked} bytes asked for, {room} given: {_percent(room - asked, room)} wasted" if room else "nothing"
-    return {"t": Table("What you hold", note, ("", "asked", "class", "wasted", "address"), tuple(shown), "lrlrc"),
+    return {"t": Table("What you hold", note, ("", "asked", "class", "wasted"), tuple(shown), "lrlr"),
             **shown}
 
 
 def _row(held: Held, last: bool) -> Row:
-    cells = (held.letter, held.asked, held.name, f"{held.waste} ({_percent(held.waste, held.room)})", f"{held.ptr:#x}")
-    return Row(cells, mark="now" if last else "", state="held",
-               says=f"{held.letter}: {held.asked} bytes asked for, {held.room} given. Press to give back.")
+    cells = (held.letter, held.asked, held.name, f"{held.waste} ({_percent(held.waste, held.room)})")
+    says = f"{held.letter} is at {held.ptr:#x}: {held.asked} bytes asked for, {held.room} given. Press to give back."
+    return Row(cells, mark="now" if last else "", state="held", says=says)
 
 
 def _percent(part: int, whole: int) -> str:
