@@ -9,7 +9,7 @@ Linux: __zone_watermark_ok(), mm/page_alloc.c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kmm_sim.mm.freelist import gfp_to_alloc_flags
@@ -25,7 +25,7 @@ from kmm_sim.mm.internal import (
 from kmm_sim.mm.mmzone import MIGRATE_PCPTYPES, ZONE_NAMES, Migrate, Wmark
 from kmm_sim.observe.snapshot import Snapshot, ZoneSnapshot
 
-__all__ = ["Reckoning", "Term", "reckon", "reckon_2_6", "why"]
+__all__ = ["Reckoning", "Standing", "Term", "reckon", "reckon_2_6", "standing", "why"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +78,57 @@ class Reckoning:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a zone stands, in pages: all that the sum needs.
+
+    ``marks`` are min, low and high without ``boost``; ``kept`` are free pages of the highatomic
+    reserve; ``blocks`` says for each order which migratetypes have a free block of it.
+    """
+
+    zone: str
+    free_pages: int
+    marks: tuple[int, ...]
+    boost: int
+    reserve: tuple[int, ...]
+    kept: int
+    blocks: Mapping[int, frozenset[int]]
+
+
+def standing(zone: ZoneSnapshot) -> Standing:
+    """Return how a zone stands."""
+    kept = sum(len(blocks.pfns) << blocks.order for blocks in zone.free if blocks.migratetype == Migrate.HIGHATOMIC)
+    types: dict[int, frozenset[int]] = {}
+    for blocks in zone.free:
+        types[blocks.order] = types.get(blocks.order, frozenset()) | {blocks.migratetype}
+    return Standing(
+        zone.name, zone.nr_free_pages, zone.watermark, zone.watermark_boost, zone.lowmem_reserve, kept, types
+    )
+
+
 def reckon(
-    zone: ZoneSnapshot, order: int, alloc_flags: int, highest_zoneidx: int, mark: int = Wmark.MIN
+    zone: ZoneSnapshot | Standing, order: int, alloc_flags: int, highest_zoneidx: int, mark: int = Wmark.MIN
 ) -> Reckoning:
     """Return the sum for a request, against one of the zone's marks.
 
     Linux: __zone_watermark_ok(), mm/page_alloc.c
     """
-    free = [Term("free pages", zone.nr_free_pages)]
+    at = standing(zone) if isinstance(zone, ZoneSnapshot) else zone
+    free = [Term("free pages", at.free_pages)]
     if order:
         free.append(Term("all but one page of the block itself", 1 - (1 << order)))
-    kept = sum(len(blocks.pfns) << blocks.order for blocks in zone.free if blocks.migratetype == Migrate.HIGHATOMIC)
-    if kept and not alloc_flags & ALLOC_RESERVES:
-        free.append(Term("free, but kept for urgent blocks (highatomic)", -kept))
-    least = [*_mark(zone, mark, alloc_flags), *_reserve(zone, highest_zoneidx)]
+    if at.kept and not alloc_flags & ALLOC_RESERVES:
+        free.append(Term("free, but kept for urgent blocks (highatomic)", -at.kept))
+    least = [*_mark(at, mark, alloc_flags), *_reserve(at.reserve[highest_zoneidx])]
     room = sum(term.pages for term in free) > sum(term.pages for term in least)
-    return Reckoning(zone.name, tuple(free), tuple(least), room, _has_block(zone, order, alloc_flags))
+    return Reckoning(at.zone, tuple(free), tuple(least), room, _has_block(at, order, alloc_flags))
 
 
-def _mark(zone: ZoneSnapshot, mark: int, alloc_flags: int) -> list[Term]:
-    terms = [Term(f"the {Wmark(mark).name.lower()} mark", zone.watermark[mark])]
-    if zone.watermark_boost:
-        terms.append(Term("its boost", zone.watermark_boost))
-    least = zone.watermark[mark] + zone.watermark_boost
+def _mark(at: Standing, mark: int, alloc_flags: int) -> list[Term]:
+    terms = [Term(f"the {Wmark(mark).name.lower()} mark", at.marks[mark])]
+    if at.boost:
+        terms.append(Term("its boost", at.boost))
+    least = at.marks[mark] + at.boost
     if alloc_flags & ALLOC_MIN_RESERVE:
         terms.append(Term("half of it, for __GFP_HIGH", -(least // 2)))
         least -= least // 2
@@ -112,18 +140,17 @@ def _mark(zone: ZoneSnapshot, mark: int, alloc_flags: int) -> list[Term]:
     return terms
 
 
-def _reserve(zone: ZoneSnapshot, highest_zoneidx: int) -> list[Term]:
-    reserve = zone.lowmem_reserve[highest_zoneidx]
-    return [Term("kept from those who could use a higher zone", reserve)] if reserve else []
+def _reserve(pages: int) -> list[Term]:
+    return [Term("kept from those who could use a higher zone", pages)] if pages else []
 
 
-def _has_block(zone: ZoneSnapshot, order: int, alloc_flags: int) -> bool:
+def _has_block(at: Standing, order: int, alloc_flags: int) -> bool:
     if not order:
         return True
-    types = set(range(MIGRATE_PCPTYPES))
+    usable = set(range(MIGRATE_PCPTYPES))
     if alloc_flags & (ALLOC_HIGHATOMIC | ALLOC_OOM):
-        types.add(Migrate.HIGHATOMIC)
-    return any(blocks.order >= order and blocks.migratetype in types for blocks in zone.free)
+        usable.add(Migrate.HIGHATOMIC)
+    return any(size >= order and types & usable for size, types in at.blocks.items())
 
 
 def reckon_2_6(
@@ -143,7 +170,7 @@ def reckon_2_6(
         left = sum(term.pages for term in least)
         least.append(Term("a quarter of the rest, for one who cannot wait", -(left // 4)))
     floor = sum(term.pages for term in least)
-    least += _reserve(zone, highest_zoneidx)
+    least += _reserve(zone.lowmem_reserve[highest_zoneidx])
     pages = sum(term.pages for term in free)
     room, block = pages > sum(term.pages for term in least), True
     for smaller in range(order):
