@@ -41,6 +41,7 @@ MODULES = (
     "flow.js",
     "bytes.js",
     "plot.js",
+    "map.js",
     "calls.js",
     "timeline.js",
     "bench.js",

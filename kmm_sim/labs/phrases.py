@@ -102,6 +102,11 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "box.chain": "freelist",
         "bytes.same": "{0} bytes of {1}",
         "bytes.span": "{0}, {1} bytes from offset {2}",
+        "map.in": "Closer",
+        "map.out": "Farther",
+        "map.keys": "{0}: a map. Arrow keys move, plus and minus zoom, Enter goes closer and then chooses the page",
+        "map.range": "pfn {0} to {1}",
+        "map.shown": "Shown, pfn {0} to {1}:",
         "plot.read": "{0}: read the values",
         "plot.series": "{0} values, from {1} to {2}, now {3}",
         # Calls, as C

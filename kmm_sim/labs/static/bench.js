@@ -9,6 +9,7 @@ import { ShelvesPanel } from "./shelves.js";
 import { FlowPanel } from "./flow.js";
 import { BytesPanel } from "./bytes.js";
 import { PlotPanel } from "./plot.js";
+import { MapPanel } from "./map.js";
 import { CallForm } from "./calls.js";
 import { save } from "./export.js";
 import { Permalink } from "./permalink.js";
@@ -21,7 +22,7 @@ const ANSWER_FRAMES = 40; // more than so many waiting, and they are shown sever
 const PATIENCE_MS = 6000;
 const PANELS = {
   cells: CellsPanel, lists: ListsPanel, line: LinePanel, table: TablePanel, shelves: ShelvesPanel, flow: FlowPanel,
-  bytes: BytesPanel, plot: PlotPanel,
+  bytes: BytesPanel, plot: PlotPanel, map: MapPanel,
 };
 
 class BenchView {
