@@ -36,7 +36,10 @@ CHAPTERS = (
     "zones",
     "getting_pages",
     "kmalloc",
+    "vmalloc",
+    "slab_layer",
     "high_memory_and_per_cpu",
+    "choosing_an_allocator",
 )
 """The modules with exercises, in the order of the book; each has EXERCISES.  A chapter's page loads only its own."""
 
