@@ -74,7 +74,7 @@ class Lab:
         """Fill in the form of alloc_pages() and press its button."""
         form = self.find(".kmm-call[data-does=alloc]")
         form.locator("select").select_option(gfp)
-        form.locator("input").fill(str(order))
+        self.write(form.locator("input"), order)
         form.locator(".kmm-do").click()
 
     def settle(self, at=None):
@@ -82,6 +82,11 @@ class Lab:
         self.page.wait_for_function(
             """at => !document.querySelector(".kmm-ghost") && document.querySelector(".kmm-count").textContent
               .split(" / ").every((n, i, all) => n === (at ?? all[1]))""", arg=None if at is None else str(at))
+
+    def write(self, input, value):
+        """Write over what is in a field, key by key: Firefox adds what Playwright fills in to what is there."""
+        input.press("Control+a")
+        input.press_sequentially(str(value))
 
     def scrub(self, at):
         """Move the timeline to an event."""

@@ -41,6 +41,7 @@ class BenchView {
     this.root = make("div", { class: "kmm-bench" });
     this.root.addEventListener("kmm:perform", (event) => this.perform(event.detail));
     this.root.kmmView = () => this.view();
+    this.root.kmmOpen = (link) => this.open(link); // for the page: "open this in the lab"
     for (const type of ["pointerover", "focusin", "pointerleave", "focusout"]) {
       this.root.addEventListener(type, (event) => this.onPoint(event));
     }
@@ -78,6 +79,7 @@ class BenchView {
   build() {
     this.player = new Player(this.model.get("scene"), this.model.get("frames"));
     this.changed = false;
+    this.root.dataset.lab = this.model.get("about")?.name ?? "";
     const stage = this.nodes.get("");
     this.tones = Object.fromEntries((stage.kinds ?? []).map(({ letter, tone }) => [letter, tone]));
     this.kindTexts = Object.fromEntries((stage.kinds ?? []).map(({ letter, says }) => [letter, this.say(says)]));
