@@ -13,11 +13,12 @@ from __future__ import annotations
 from typing import Any
 
 from kmm_sim.machine import Machine
+from kmm_sim.mm.gfp import gfp_zone
 from kmm_sim.mm.mmzone import MAX_NR_ZONES, MAX_PAGE_ORDER, PAGEBLOCK_ORDER, Migrate, ZoneType
 from kmm_sim.mm.pcp import zone_set_pageset_high_and_batch
 from kmm_sim.mm.sysctl import sysctl_write
 
-__all__ = ["small_machine"]
+__all__ = ["small_machine", "where_it_stops", "without_per_cpu_lists"]
 
 TYPES = {"DMA": ZoneType.DMA, "DMA32": ZoneType.DMA32, "Normal": ZoneType.NORMAL, "Movable": ZoneType.MOVABLE}
 
@@ -48,6 +49,31 @@ def small_machine(
     _set_up(machine, min_free_pages, reserve_ratio, per_cpu_lists)
     machine.trace.clear()
     return machine
+
+
+def without_per_cpu_lists(machine: Machine) -> Machine:
+    """Turn a machine's per-CPU lists off, giving what is on them back, and return the machine."""
+    machine.drain_all_pages()
+    for zone in machine.zones:
+        zone.per_cpu_pageset = []
+        zone.run_on(zone.cpu)
+    return machine
+
+
+def where_it_stops(machine: Machine, gfp: int, order: int = 0) -> int:
+    """Ask with one mask until the answer is None; return how many pages the first zone tried still has.
+
+    Everything is given back before it returns.
+    """
+    machine.tracing, pages = False, []
+    while (page := machine.alloc_pages(gfp, order)) is not None:
+        pages.append(page)
+    zone = machine.node.zonelists[gfp_zone(gfp)][0]
+    left = sum(area.nr_free << size for size, area in enumerate(zone.free_area))
+    for page in reversed(pages):
+        machine.free_pages(page, order)
+    machine.tracing = True
+    return left
 
 
 def _record(kind: ZoneType, start: int, pages: int, grouped: bool) -> dict[str, Any]:

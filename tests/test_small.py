@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from kmm_sim import GFP_DMA, GFP_KERNEL
+from kmm_sim import GFP_ATOMIC, GFP_DMA, GFP_KERNEL, GFP_NOWAIT, Gfp, Machine
 from kmm_sim.observe import buddyinfo, snapshot, validate
-from kmm_sim.small import small_machine
+from kmm_sim.small import small_machine, where_it_stops, without_per_cpu_lists
 from kmm_sim.workload import play, traffic
 
 
@@ -43,3 +43,13 @@ def test_traffic_leaves_it_whole(lists):
 def test_zones_that_cannot_be_are_refused(zones):
     with pytest.raises(ValueError, match="zones are DMA"):
         small_machine(**zones)
+
+
+def test_each_mask_stops_where_it_stopped_on_the_recorded_machine():
+    """The numbers of book/recorded/where-masks-stop: the same state, the same masks."""
+    machine = without_per_cpu_lists(Machine.preset("the recorded VM"))
+    masks = (GFP_NOWAIT, GFP_ATOMIC, GFP_ATOMIC | Gfp.NOMEMALLOC, Gfp.HIGH, GFP_NOWAIT | Gfp.NOMEMALLOC,
+             GFP_ATOMIC | Gfp.MEMALLOC)
+    left = [where_it_stops(machine, int(mask | GFP_DMA | Gfp.NOWARN)) for mask in masks]
+    assert left == [22, 7, 10, 7, 22, 0]
+    validate(machine)
