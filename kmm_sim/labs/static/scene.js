@@ -9,7 +9,8 @@ function changed(node, changes, back) {
       const list = [...(node[name.slice(0, -1)] ?? [])];
       const [index, gone, ...come] = value;
       back[name] = [index, come.length, ...list.splice(index, gone, ...come)];
-      result[name.slice(0, -1)] = list;
+      if (list.length) result[name.slice(0, -1)] = list;
+      else delete result[name.slice(0, -1)];
     } else {
       back[name] = node[name] ?? null;
       if (value == null) delete result[name];
