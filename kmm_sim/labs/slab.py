@@ -127,11 +127,11 @@ class SlabLab:
         count = Number("count", "how many times", 1, 1, MOST)
         slot = Pick("object", "the object to free", ("s",), "slab", "slots")
         return (
-            Form("alloc", (*on, count, f" × p = kmem_cache_alloc({self.name}, GFP_KERNEL);"), "Allocate",
+            Form("alloc", (*on, count, " × ", "p = kmem_cache_alloc(", f"{self.name}, ", "GFP_KERNEL);"), "Allocate",
                  "void *kmem_cache_alloc(struct kmem_cache *cachep, gfp_t flags);"),
-            Form("free", (*on, f"kmem_cache_free({self.name}, ", slot, ");"), "Free",
+            Form("free", (*on, "kmem_cache_free(", f"{self.name}, ", slot, ");"), "Free",
                  "void kmem_cache_free(struct kmem_cache *s, void *objp);", "or click a filled object", "object"),
-            Form("shrink", (f"kmem_cache_shrink({self.name});",), "Shrink",
+            Form("shrink", ("kmem_cache_shrink(", f"{self.name});"), "Shrink",
                  "int kmem_cache_shrink(struct kmem_cache *s);"),
         )
 
@@ -155,11 +155,11 @@ class SlabLab:
             objects = sum(slab.objects for slab in view.slabs.values())
             pages = slabs << self.order
         asked, held = used * self.object_size, pages * PAGE_SIZE
-        rows = [("slabs", str(slabs), ""), ("objects in use", str(used), f"of {objects}" if objects else ""),
-                ("pages held", str(pages), f"{held >> 10} KiB"),
-                ("of these bytes used", f"{100 * asked // held if held else 0} %", f"{asked} B")]
-        table = Table("Numbers", f"object: {self.object_size} bytes", ("", "", ""),
-                      tuple(f"n:{nth}" for nth in range(len(rows))), "lrr")
+        share = f"{100 * asked // held} %" if held else "–"
+        rows = [("slabs", str(slabs)), ("objects in use", f"{used} of {objects}" if objects else str(used)),
+                ("pages held", str(pages)), ("bytes used", share)]
+        table = Table("Numbers", f"{self.object_size} bytes each", ("", ""),
+                      tuple(f"n:{nth}" for nth in range(len(rows))), "lr")
         return {"n": table, **{f"n:{nth}": Row(row) for nth, row in enumerate(rows)}}
 
     def _info(self, view: CacheView | ListsView) -> SlabInfo:

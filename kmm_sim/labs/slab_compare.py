@@ -231,11 +231,11 @@ class ThreeSlabsLab:
         count = Number("count", "how many times", 1, 1, 20)
         held = Pick("object", "the object to free", tuple(ALLOCATORS), "slab", "slots")
         forms = (
-            Form("get", (count, " × p = kmem_cache_alloc(", cache, ", GFP_KERNEL);"), "Allocate",
+            Form("get", (count, " × ", "p = kmem_cache_alloc(", cache, ", GFP_KERNEL);"), "Allocate",
                  "void *kmem_cache_alloc(struct kmem_cache *cachep, gfp_t flags);"),
             Form("free", ("kmem_cache_free(", held, ");"), "Free",
                  "void kmem_cache_free(struct kmem_cache *s, void *objp);", "or click a letter", "object"),
-            Form("shrink", ("kmem_cache_shrink(A); kmem_cache_shrink(B);",), "Shrink",
+            Form("shrink", ("kmem_cache_shrink(A); ", "kmem_cache_shrink(B);"), "Shrink",
                  "int kmem_cache_shrink(struct kmem_cache *s);"),
         )
         kinds = (Kind("a", 1, "an object in use"), Kind("·", 2, "free, in the CPU’s array (SLAB)"))

@@ -233,7 +233,7 @@ class SlabDebugLab:
         where = Number("offset", "which byte of it", self.size, -16, 4 * self.size)
         value = Number("value", "what is written", 0x42, 0, 255)
         forms = (
-            Form("take", ("p = kmem_cache_alloc(example, GFP_KERNEL);",), "Allocate",
+            Form("take", ("p = kmem_cache_alloc(", "example, GFP_KERNEL);"), "Allocate",
                  "void *kmem_cache_alloc(struct kmem_cache *cachep, gfp_t flags);"),
             Form("write", ("((char *)p)[", where, "] = ", value, ";"), "Write",
                  "p is the object that is looked at, held or free"),
