@@ -7,7 +7,7 @@ import json
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["PRESETS", "RECORDED", "recorded_dump"]
+__all__ = ["PRESETS", "RECORDED", "recorded_dump", "recorded_failure"]
 
 RECORDED = "the recorded VM"
 
@@ -26,3 +26,8 @@ def recorded_dump() -> dict[str, Any]:
     """Return the state of a real Linux 6.12.117 with 448 MiB, right after boot, as recorded."""
     text = files("kmm_sim").joinpath("data", "linux-6.12.117-vm.json").read_text(encoding="utf-8")
     return dict(json.loads(text))
+
+
+def recorded_failure() -> str:
+    """Return what a real Linux 6.12.117 wrote to its log when GFP_ATOMIC, order 3, failed: the lines on memory."""
+    return files("kmm_sim").joinpath("data", "linux-6.12.117-allocation-failure.txt").read_text(encoding="utf-8")

@@ -35,6 +35,7 @@ CHAPTERS = (
     "pages",
     "zones",
     "getting_pages",
+    "gfp_flags",
     "kmalloc",
     "vmalloc",
     "slab_layer",

@@ -1,20 +1,16 @@
 """A page allocation failure of a real kernel, read: each sum says no, as the kernel did."""
 
-from pathlib import Path
-
 import pytest
 
 from kmm_sim import GFP_ATOMIC, GFP_KERNEL, Machine
 from kmm_sim.observe import snapshot
 from kmm_sim.observe.failure import why_it_failed, zones_of_report
 from kmm_sim.observe.reckoning import standing, why
-
-ROOT = Path(__file__).resolve().parents[2]
-REPORT = ROOT / "book/recorded/allocation-failure-6.12.117.txt"
+from kmm_sim.presets import recorded_failure
 
 
 def test_the_recorded_failure_is_three_refusals_two_of_them_by_one_page():
-    sums = {each.zone: each for each in why_it_failed(REPORT.read_text(encoding="utf-8"))}
+    sums = {each.zone: each for each in why_it_failed(recorded_failure())}
     assert list(sums) == ["Normal", "DMA32", "DMA"]
     assert not any(each.ok for each in sums.values())
     assert all(each.block for each in sums.values())
@@ -34,7 +30,7 @@ def test_the_simulators_own_report_reads_back_as_the_machine_is():
 
 
 def test_a_report_with_time_stamps_is_read_as_well():
-    text = REPORT.read_text(encoding="utf-8")
+    text = recorded_failure()
     stamped = "\n".join(f"[    3.510972] {line}" for line in text.splitlines())
     assert list(why_it_failed(stamped)) == list(why_it_failed(text))
 
