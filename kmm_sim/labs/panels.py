@@ -6,7 +6,7 @@ name, ``"s:64"``.  A thing in a panel may be pointed at by its key from anywhere
 up there; if it has a ``state`` that a call's ``Pick`` asks for, a click on it makes that call.
 
 A tone is a number of the palette: 1 sky blue, 2 orange, 3 green, 4 vermilion, 5 purple, 6 blue,
-0 none.  A tone never stands alone: give a letter, a word or a mark with it.
+0 grey (of a Kind) or none.  A tone never stands alone: give a letter, a word or a mark with it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ Text = str | tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """A panel: ``count`` cells from number ``start`` on, in rows of ``columns``; its Blocks tile them."""
+    """A panel: ``count`` cells from number ``start`` on, in rows of ``columns``; its Blocks tile them.
+
+    ``orders`` False leaves the orders of the blocks unwritten, where they are of no interest.
+    """
 
     panel: ClassVar[str] = "cells"
     title: Text
@@ -51,6 +54,7 @@ class Cells:
     start: int
     count: int
     columns: int
+    orders: bool = True
 
 
 @dataclass(frozen=True, slots=True)

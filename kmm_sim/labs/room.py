@@ -124,7 +124,7 @@ class _Ruler:
             case Plot():
                 return HEAD + 190 + 30
             case Map():
-                return HEAD + (244 if narrow else 256)
+                return HEAD + (292 if narrow else 274)
         return 0
 
     def table_row(self, key: str, width: float) -> float:
@@ -156,11 +156,11 @@ class _Ruler:
             return head, 32
         columns = _columns(len(box.slots))
         if narrow and len(box.slots) <= 64:
-            columns = min(columns, 13)
+            columns = min(columns, 11)
         rows = -(-len(box.slots) // columns)
         small = len(box.slots) > 64
-        across = columns * (9 if small else 23) + 13
-        return max(across, min(head, across + 60)), 38 + rows * (10 if small else 24)
+        across = columns * (9 if small else 25) + 12
+        return max(across, min(head, across + 60)), 39 + rows * (10 if small else 25)
 
     def step(self, key: str, width: float, *, across: bool) -> float:
         step = self.scene[key]

@@ -51,15 +51,16 @@ export class BytesPanel {
       }
     }
     const rows = [];
-    const named = new Set();
     for (let at = 0; at < this.bytes.length;) {
       const many = this.alike(at, columns);
-      if (many >= ROWS_ALIKE) rows.push(this.gap(start, at, many * columns, named));
-      else rows.push(this.row(start, at, columns, before, named));
-      at += Math.max(1, many >= ROWS_ALIKE ? many : 1) * columns;
+      rows.push(many >= ROWS_ALIKE ? this.gap(at, many * columns) : this.row(at, columns, before));
+      at += (many >= ROWS_ALIKE ? many : 1) * columns;
     }
+    if (down) rows.reverse();
+    const named = new Set();
     this.body.style.setProperty("--bytes", columns);
-    this.body.replaceChildren(...(down ? rows.reverse() : rows));
+    this.body.replaceChildren(...rows.map(({ at, keys, line, gap }) =>
+      make("div", { class: gap ? "kmm-hex-row kmm-hex-gap" : "kmm-hex-row" }, this.address(start, at), line, this.names(keys, named))));
     this.roving.settle();
     if (focus) this.body.querySelector(`[data-stop="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
   }
@@ -71,13 +72,13 @@ export class BytesPanel {
     return Math.floor((end - at) / columns);
   }
 
-  gap(start, at, size, named) {
+  gap(at, size) {
     const key = this.owner[at];
-    return make("div", { class: "kmm-hex-row kmm-hex-gap" }, this.address(start, at),
-      make("span", { class: "kmm-hex" }, this.run(key, [this.bench.say(["bytes.same", size, hex(this.bytes[at])])])), this.names([key], named));
+    const words = this.bench.say(["bytes.same", size, hex(this.bytes[at])]);
+    return { at, keys: [key], gap: true, line: make("span", { class: "kmm-hex" }, this.run(key, [words])) };
   }
 
-  row(start, at, columns, before, named) {
+  row(at, columns, before) {
     const end = Math.min(at + columns, this.bytes.length);
     const line = make("span", { class: "kmm-hex" });
     const keys = [];
@@ -95,7 +96,7 @@ export class BytesPanel {
       keys.push(key);
       from = to;
     }
-    return make("div", { class: "kmm-hex-row" }, this.address(start, at), line, this.names(keys, named));
+    return { at, keys, line };
   }
 
   // Long addresses differ at their end.
@@ -109,7 +110,7 @@ export class BytesPanel {
     return make("span", { class: "kmm-run", "data-key": key, "data-tone": tone ?? "", "data-letter": letter }, ...parts);
   }
 
-  // The name of a span stands in the first row that it is in.
+  // The name of a span stands in the topmost row that it is in.
   names(keys, named) {
     const fresh = keys.filter((key) => !named.has(key) && named.add(key) && (this.bench.nodes.get(key).label || this.bench.nodes.get(key).letter));
     return make("span", { class: "kmm-hex-names" }, ...fresh.map((key) => {

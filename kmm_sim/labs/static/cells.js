@@ -15,7 +15,7 @@ export class CellsPanel {
     this.key = key;
     this.blocks = new Map();
     this.ghosts = new Set();
-    const { title, note, start, count, columns } = bench.nodes.get(key);
+    const { title, note, start, count, columns, orders } = bench.nodes.get(key);
     const rows = Math.ceil((start + count) / columns) - Math.floor(start / columns);
     this.firstRow = Math.floor(start / columns);
     this.columns = columns;
@@ -28,7 +28,7 @@ export class CellsPanel {
       make("div", { class: "kmm-head" },
         make("span", { class: "kmm-name" }, bench.say(title)),
         make("span", { class: "kmm-note" }, bench.say(note)), this.detail),
-      make("div", { class: "kmm-map", "data-columns": columns, style: `--columns:${columns};--rows:${rows};--row:${rowHeight(rows, columns)}px` }, gutter, this.map),
+      make("div", { class: "kmm-map", "data-columns": columns, "data-plain": orders === false ? "1" : undefined, style: `--columns:${columns};--rows:${rows};--row:${rowHeight(rows, columns)}px` }, gutter, this.map),
       this.legend());
     this.map.addEventListener("keydown", (event) => this.onKey(event));
     this.map.addEventListener("click", (event) => this.onClick(event));
