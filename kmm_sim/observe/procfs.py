@@ -233,9 +233,9 @@ def slab_pages(machine: Machine) -> tuple[int, int]:
     Linux: NR_SLAB_RECLAIMABLE_B and NR_SLAB_UNRECLAIMABLE_B, account_slab(), mm/slub.c
     Simplified: what kmalloc() takes whole pages for is not counted.
     """
-    caches = (getattr(slab, "cache", None) for slab in machine.slabs.pages.values())
+    caches = (getattr(slab, "cache", None) for slab in machine.node.slab_pages.values())
     reclaimable = sum(cache is not None and bool(cache.flags & SlabFlags.RECLAIM_ACCOUNT) for cache in caches)
-    return reclaimable, len(machine.slabs.pages) - reclaimable
+    return reclaimable, len(machine.node.slab_pages) - reclaimable
 
 
 def _slab_kib(machine: Machine) -> dict[str, int]:
