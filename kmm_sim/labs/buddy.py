@@ -332,7 +332,7 @@ def _ask(before: Snapshot, events: Sequence[Event]) -> Question | None:
             return _ask_how_many("ask.merges", merges)
         case MmPageAlloc(None):
             return Question(("ask.served",), (("ask.yes",), ("ask.null",)), 1)
-        case MmPageAlloc(int(pfn), order) if splits == 0 or pfn % 3 == 0:
+        case MmPageAlloc(int(pfn), order) if splits < 3:
             heads = (head for zone in before.zones for free in zone.free if free.order >= order for head in free.pfns)
             pfns, answer = among(pfn, [pfn ^ (1 << order), *heads, pfn + (2 << order)])
             return Question(("ask.pfn",), tuple(("pfn.plain", pfn) for pfn in pfns), answer)

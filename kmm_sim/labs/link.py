@@ -49,7 +49,8 @@ class Link:
 
     def write(self, gaps: Gaps) -> str:
         """Return the line; ``gaps`` are the names of the gaps of each form, in their order."""
-        fields = [VERSION, self.lab, *(f"{name}={_write(value)}" for name, value in self.settings.items())]
+        fields = [VERSION, self.lab]
+        fields += [f"{name}={'' if value == '' else _write(value)}" for name, value in self.settings.items()]
         fields += [] if self.kept is None else [f":{self.kept}"]
         fields += [_write_action(action, gaps) for action in self.actions]
         return ";".join(fields + ([] if self.at is None else [f"@{self.at}"]))

@@ -379,7 +379,7 @@ class BenchView {
 
   act(action) {
     // "at" only for a moment before the last one: where Python runs in the page, a null is not its None.
-    const request = this.isNow() ? action : { ...action, at: this.player.at };
+    const request = ["open", "set"].includes(action.do) || this.isNow() ? action : { ...action, at: this.player.at };
     this.error = this.remarked = undefined;
     if (!this.answering) this.stop();
     const state = this.python();

@@ -46,7 +46,7 @@ export class Permalink {
   text() {
     const { model, player } = this.bench;
     const { name, settings = {} } = model.get("about") ?? {};
-    const fields = [LINK_VERSION, name, ...Object.entries(settings).map(([key, each]) => `${key}=${spelt(each)}`)];
+    const fields = [LINK_VERSION, name, ...Object.entries(settings).map(([key, each]) => `${key}=${each === "" ? "" : spelt(each)}`)];
     const calls = player.frames.filter((frame) => frame[2]);
     const mine = calls.filter((frame) => frame[3]);
     if (mine.length) fields.push(`:${calls.indexOf(mine[0])}`); // so many recorded calls stand before them
