@@ -110,7 +110,7 @@ def _pictures(sides: Sequence[Side]) -> dict[str, Node]:
 def _picture(side: Side) -> Box:
     pieces = [(_letter(part), part.size) for part in side.parts if part.what != "return"]
     least = int(LEAST * side.size)
-    label: Text = ("st.box.dead",) if side.stopped else ("st.box", side.size - side.left, max(side.left, 0))
+    label: Text = ("st.box.dead",) if side.stopped else ("st.box", side.size - side.left, max(side.left, 0), side.size)
     return Box(label, tuple(letter for letter, _ in pieces),
                tuple(min(max(size, least), side.size) for _, size in pieces), state="stopped" if side.stopped else "")
 

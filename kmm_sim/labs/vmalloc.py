@@ -25,7 +25,7 @@ from kmm_sim.labs.run import Call, Run
 from kmm_sim.labs.scene import Text
 from kmm_sim.labs.view import Desk, View
 from kmm_sim.labs.vmalloc_phrases import PHRASES
-from kmm_sim.labs.vmalloc_scene import WAYS, Walked, draw, tell
+from kmm_sim.labs.vmalloc_scene import NAMES, WAYS, Walked, draw, tell
 from kmm_sim.machine import Machine
 from kmm_sim.mm.events import MmPageAlloc
 from kmm_sim.mm.gfp import GFP_KERNEL
@@ -39,8 +39,6 @@ from kmm_sim.trace import Event
 
 __all__ = ["VmallocLab", "VmallocState", "vmalloc_lab"]
 
-NAMES = "ABCDEFHIJKLMNOQRSUVWXYZ"
-"""Letters for areas; G is the guard page, T a page table, P what alloc_pages() gave."""
 MAX_PAGES = 256
 
 
@@ -151,7 +149,7 @@ class VmallocLab:
                 way = str(action.get("way") or WAYS[0])
                 if way not in WAYS:
                     raise ValueError(f"{way!r} is none of the ways {', '.join(WAYS)}")
-                return Touch(addr, None if action.get("which") == "every page of its area" else page, way)
+                return Touch(addr, None if action.get("which") == "its whole area" else page, way)
             case "vfree":
                 return Vfree(_place(action.get("area"))[0])
             case "purge":

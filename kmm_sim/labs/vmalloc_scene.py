@@ -51,14 +51,15 @@ from kmm_sim.trace import Event
 if TYPE_CHECKING:
     from kmm_sim.labs.vmalloc import VmallocState
 
-__all__ = ["WAYS", "Walked", "draw", "tell"]
+__all__ = ["NAMES", "WAYS", "Walked", "draw", "tell"]
 
 WAYS = ("vmalloc", "the direct map")
-WHICH = ("this page", "every page of its area")
+WHICH = ("this page", "its whole area")
 TONES = (1, 2, 3, 5, 6)
-AREAS = "ABCDEFHIJ"
+NAMES = "ABCDEF" + "HIJKLMNOQRSUVXYZ"
+"""Letters for areas; G is the guard page, T a page table, P what alloc_pages() gave."""
 KINDS = (
-    *(Kind(name, TONES[nth % len(TONES)], ("vm.kind.area", name)) for nth, name in enumerate(AREAS)),
+    *(Kind(name, TONES[nth % len(TONES)], ("vm.kind.area", name)) for nth, name in enumerate(NAMES[:4])),
     Kind("G", 4, ("vm.kind.guard",)),
     Kind("T", 4, ("vm.kind.table",)),
     Kind("P", 5, ("vm.kind.pages",)),
@@ -102,7 +103,7 @@ def _forms() -> tuple[Form, ...]:
     return (
         Form("vmalloc", ("addr = vmalloc(", pages, " * PAGE_SIZE);"), ("vm.vmalloc.button",),
              ("vm.vmalloc.prototype",)),
-        Form("touch", ("c = *(char *)", page, ";  /* ", which, ", by way of ", way, " */"), ("vm.touch.button",),
+        Form("touch", ("c = *(char *)", page, ";  /* ", which, ", via ", way, " */"), ("vm.touch.button",),
              ("vm.touch.prototype",), ("vm.hint.touch",), "page"),
         Form("vfree", ("vfree(", area, ");"), ("vm.vfree.button",), ("vm.vfree.prototype",)),
         Form("purge", ("vm_unmap_aliases();",), ("vm.purge.button",), ("vm.purge.prototype",)),
@@ -146,8 +147,7 @@ def _memory(state: VmallocState) -> dict[str, Node]:
     free = {pfn + at for block in zone.free for pfn in block.pfns for at in range(1 << block.order)}
     note = ("vm.memory.note", len(free), zone.managed_pages)
     columns = 8 if zone.spanned_pages <= 64 else 16
-    cells: dict[str, Node] = {
-        "m": Cells(("vm.memory",), note, zone.start_pfn, end - zone.start_pfn, columns)}
+    cells: dict[str, Node] = {"m": Cells(("vm.memory",), note, zone.start_pfn, end - zone.start_pfn, columns, False)}
     owner = _owners(state)
     held = {pfn + at for pfn, block in state.pages.allocated.items() for at in range(1 << block.order)}
     for pfn in range(zone.start_pfn, end):
@@ -195,7 +195,7 @@ def _steps(walked: Walked | None) -> Iterator[tuple[str, Step]]:
     if walked is None:
         yield "w:frame", Step(("vm.frame",))
     elif walked.pfn is None or walked.bug:
-        yield "w:frame", Step(("vm.frame",), "failed", "", walked.bug)
+        yield "w:frame", Step(("vm.frame",), "failed", "", ("vm.fault.says",))
     else:
         says = ("vm.frame.says", walked.pfn, walked.addr % PAGE_SIZE)
         yield "w:frame", Step(("vm.frame",), "done", ("vm.pfn", walked.pfn), says, f"m:{walked.pfn}")
@@ -219,7 +219,7 @@ def _level(walked: Walked | None, name: str, shift: int, missed: bool) -> Step:
     if not entry & PAGE_PRESENT:
         return Step(name, "failed", ("vm.absent",), ("vm.absent.says",))
     index = pte_index(walked.addr, shift)
-    return Step(name, "done", ("vm.entry", index), ("vm.entry.says", index, shift, shift + 8, f"{entry:#x}"))
+    return Step(name, "done", ("vm.entry", index), ("vm.entry.says", shift, shift + 8))
 
 
 def _cost(state: VmallocState) -> dict[str, Node]:
