@@ -39,6 +39,7 @@ CHAPTERS = (
     "kmalloc",
     "vmalloc",
     "slab_layer",
+    "slab_slub_slob",
     "high_memory_and_per_cpu",
     "choosing_an_allocator",
 )
