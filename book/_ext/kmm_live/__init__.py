@@ -20,6 +20,7 @@ from sphinx.application import Sphinx
 from .assets import Assets, make_assets
 from .mend import mend_pages
 from .modules import FOLDER, STATE, VIEW, as_script, modules_tag, move_modules, style_names, view_box
+from .slim import slim_site
 
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "sre")
 STATUS_LINE = '<div class="kmm-live" hidden></div>'
@@ -118,6 +119,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     mend_pages(Path(app.outdir))
     assets: Assets = app.kmm_live_assets  # type: ignore[attr-defined]
     assets.copy(live_folder(app), keep=FOLDER)
+    slim_site(Path(app.outdir), assets.node_modules, Path(app.srcdir) / "_build/live")
     worker = (live_folder(app) / "sw.js").read_text(encoding="utf-8")
     build = json.dumps({"version": assets.key, "sizes": assets.unchanging()})
     (Path(app.outdir) / "sw.js").write_text(f"self.kmmBuild = {build};\n{worker}", encoding="utf-8")

@@ -7,15 +7,20 @@ head of every page, which would draw the same icons again and holds up the first
 Some names that are spoken do not contain the words that are seen, so that nobody can ask for a thing by what it says:
 the fold of a cell is "Toggle hidden content", the field "Search Ctrl+K" is "Search".  Without that name the words that
 are seen are the name.  And the left column belongs to no landmark.
+
+The pictures in the menu of the launch buttons are wanted only once it opens, the script of tabs only where there are
+any.
 """
 
 import re
 from pathlib import Path
 
+TABS = re.compile(r'[ \t]*<script[^>]* src="[^"]*/design-tabs\.js[^"]*"></script>\n?')
 REPAIRS = (
     (re.compile(r'[ \t]*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>\n?'), ""),
     (re.compile(r' aria-label="Toggle hidden content"'), ""),
     (re.compile(r'(<button class="btn search-button-field[^>]*) aria-label="Search"'), r"\1"),
+    (re.compile(r'<img (alt="[^"]*" src="[^"]*/logo_(?:binder|colab))'), r'<img loading="lazy" \1'),
     (re.compile(r'(<div class="bd-sidebar-primary bd-sidebar)(">)'), r'\1" role="complementary" aria-label="Site\2'),
 )
 
@@ -38,4 +43,4 @@ def mend(text: str) -> str:
     """Return a page without these faults."""
     for fault, cure in REPAIRS:
         text = fault.sub(cure, text)
-    return text
+    return text if "sd-tab-set" in text else TABS.sub("", text)

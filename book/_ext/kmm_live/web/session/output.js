@@ -13,6 +13,7 @@ export class Output {
   constructor(el) {
     this.el = el;
     this.box = el.querySelector(".cell_output");
+    el.addEventListener("toggle", () => this.#reach(), true); // what was folded away had no size
   }
 
   /** Start anew; returns the function that takes the new output's messages. */
@@ -52,6 +53,14 @@ export class Output {
     this.#swap();
     this.box.style.minHeight = "";
     if (!this.newest.hasChildNodes()) this.box.hidden = true;
+    this.#reach();
+  }
+
+  /** What scrolls can be scrolled by keyboard. */
+  #reach() {
+    for (const each of this.newest?.querySelectorAll("pre, .output, .pst-scrollable-table-container") ?? []) {
+      if (each.scrollWidth > each.clientWidth || each.scrollHeight > each.clientHeight) each.tabIndex = 0;
+    }
   }
 
   #box() {

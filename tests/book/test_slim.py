@@ -1,0 +1,41 @@
+"""What was left out of the built site is what nothing uses."""
+
+import re
+from pathlib import Path
+
+import pydata_sphinx_theme
+from fontTools.ttLib import TTFont
+
+THEME = Path(pydata_sphinx_theme.__file__).parent / "theme/pydata_sphinx_theme/static"
+RULE = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:\"\\([0-9a-f]+)\"")
+
+
+def icons() -> dict[str, int]:
+    """The character of each icon of the theme, by name."""
+    (sheet,) = THEME.glob("vendor/fontawesome/*/css/all.min.css")
+    return {name: int(code, 16) for names, code in RULE.findall(sheet.read_text(encoding="utf-8"))
+            for name in re.findall(r"\.(fa-[\w-]+):before", names)}
+
+
+def test_every_icon_on_a_page_is_in_the_fonts(built_book):
+    drawn = {code for font in built_book.glob("_static/vendor/fontawesome/*/webfonts/*.woff2")
+             for code in TTFont(font).getBestCmap()}
+    known = icons()
+    shown = {name for page in built_book.rglob("*.html") for name in re.findall(r"fa-[\w-]+", page.read_text())
+             if name in known}
+    assert {"fa-rocket", "fa-download", "fa-magnifying-glass"} <= shown
+    assert not {name for name in shown if known[name] not in drawn}
+    assert len(drawn) < 150
+
+
+def test_the_rules_that_pages_use_are_left(built_book):
+    """Bootstrap's own classes that a page names still have the theme's rule."""
+    def rules(folder: Path) -> set[str]:
+        return set(re.findall(r"\.([a-z][\w-]+)", (folder / "styles/bootstrap.css").read_text(encoding="utf-8")))
+
+    before, after = rules(THEME), rules(built_book / "_static")
+    used = {name for page in built_book.rglob("*.html")
+            for names in re.findall(r'class="([^"]*)"', page.read_text()) for name in names.split()}
+    assert len(used & before) > 30
+    assert used & before <= after
+    assert len(after) < len(before) / 2
