@@ -36,6 +36,6 @@ def test_the_rules_that_pages_use_are_left(built_book):
     before, after = rules(THEME), rules(built_book / "_static")
     used = {name for page in built_book.rglob("*.html")
             for names in re.findall(r'class="([^"]*)"', page.read_text()) for name in names.split()}
-    assert len(used & before) > 30
+    assert len(used & before) > 20
     assert used & before <= after
     assert len(after) < len(before) / 2

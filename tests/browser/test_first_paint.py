@@ -13,7 +13,7 @@ def test_a_page_needs_few_bytes_until_it_is_drawn(visit, site, built_book):
     heavy = {}
     for name in pages(built_book):
         seen = visit(None)
-        seen.page.add_init_script("window.requestIdleCallback = () => 0")  # Python comes later, and is counted elsewhere
+        seen.page.add_init_script("window.requestIdleCallback = () => 0")  # Python comes later
         client = seen.context.new_cdp_session(seen.page)
         client.send("Network.enable")
         sizes: list[int] = []
