@@ -13,6 +13,7 @@ from functools import partial
 
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.buddy import BuddyLab, opened, record, seeded
+from kmm_sim.labs.buddy_detail import DetailedBuddyLab
 from kmm_sim.labs.choose import choose_lab
 from kmm_sim.labs.gfp import gfp_lab
 from kmm_sim.labs.kmalloc import kmalloc_lab
@@ -56,6 +57,7 @@ def buddy_lab(
     seed: int | None = None,
     steps: int = 24,
     link: str = "",
+    detail: bool = False,
     title: str = "",
     caption: str = "",
 ) -> Bench:
@@ -65,11 +67,12 @@ def buddy_lab(
     ``"+3 +0 -0"``, or steps as ``kmm_sim.workload`` has them; or ``steps`` of random traffic, drawn
     from ``seed``.  ``link`` is the text that "Copy link" in a lab gives: the lab opens as it was
     then.  The machine may have 1024 pages at most, and must be tracing; ValueError if not, if the
-    script has no such step, or for both a script and a seed.
+    script has no such step, or for both a script and a seed.  With ``detail`` it also shows
+    watermarks, fragmentation, pageblocks, and why a request failed.
     """
     if seed is not None and script:
         raise ValueError("buddy_lab() takes a script or a seed, one of the two")
-    lab = BuddyLab(title or ("title",), caption)
+    lab = (DetailedBuddyLab if detail else BuddyLab)(title or ("title",), caption)
     if machine is None and isinstance(script, str):
         settings: dict[str, Value] = {"script": script} if seed is None else {"seed": seed, "steps": steps}
         opening = Opening("buddy", partial(opened, lab), {"pages": pages} | settings)

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The buddy lab in detail: also watermarks, fragmentation, pageblocks, and why a request failed.
+
+    buddy_lab(script="+0 +3", detail=True)
+    buddy_lab(small_machine(DMA=32, DMA32=32, Normal=64, min_free_pages=16), detail=True)
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kmm_sim.labs.ask import Question
+from kmm_sim.labs.buddy import LETTERS, MASKS, Allocate, BuddyLab
+from kmm_sim.labs.run import Call
+from kmm_sim.labs.scene import (
+    Choice,
+    Form,
+    Mark,
+    Node,
+    Number,
+    Plot,
+    Row,
+    Scene,
+    Series,
+    Stage,
+    Table,
+    Text,
+)
+from kmm_sim.labs.view import Called, View
+from kmm_sim.machine import Machine
+from kmm_sim.mm.events import FreeListAdd, FreeListDel, Merge, MmPageAlloc, Split
+from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_DMA, GFP_KERNEL, GFP_NOWAIT, gfp_names
+from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, PAGEBLOCK_NR_PAGES, Wmark
+from kmm_sim.observe import Snapshot, ZoneSnapshot, frames, snapshot
+from kmm_sim.observe.fragmentation import fragmentation_index, unusable_free_index
+from kmm_sim.observe.reckoning import why
+from kmm_sim.trace import Event
+from kmm_sim.workload import play, traffic
+
+__all__ = ["DetailedBuddyLab", "Drain", "Script", "Seen"]
+
+MORE_MASKS = MASKS | {gfp_names(mask): int(mask) for mask in (GFP_NOWAIT, GFP_KERNEL | GFP_DMA, GFP_ATOMIC | GFP_DMA)}
+MOST = 128
+"""The most pages of a machine on which a script takes every page: each is a few events to draw."""
+
+SCRIPTS = {
+    "take every page": "single pages, until there are none",
+    "free the even ones": "every held single page with an even pfn",
+    "free the odd ones": "every held single page with an odd pfn",
+    "some traffic": "16 random steps, drawn from the seed",
+}
+TYPE_NAMES = ("unmovable", "movable", "reclaimable", "highatomic", "isolated")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the lab shows: the machine, its free pages over time by zone, and the request that just failed."""
+
+    pages: Snapshot
+    history: tuple[tuple[int, ...], ...]
+    failed: tuple[int, int] | None = None
+    cpu_lists: bool = False
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Seen:
+        """Return itself: nothing in it ever changes."""
+        return self
+
+
+def _change(event: Event) -> tuple[int, int]:
+    """Return the zone whose free pages an event changes, and by how many."""
+    match event:
+        case FreeListDel(zone, _, order, _):
+            return zone, -(1 << order)
+        case FreeListAdd(zone, _, order, _, _) | Split(zone, _, order, _):
+            return zone, 1 << order
+        case Merge(zone, _, order, _, _):
+            return zone, -(1 << order)
+    return 0, 0
+
+
+def _failure(event: Event) -> tuple[int, int] | None:
+    match event:
+        case MmPageAlloc(None, order, _, gfp):
+            return gfp, order
+    return None
+
+
+def _look(machine: Machine) -> Seen:
+    """See a machine, with its past: the trace, from its end backward, says how much was free before each event."""
+    state, now = snapshot(machine), {zone.index: zone.nr_free_pages for zone in snapshot(machine).zones}
+    past: dict[int, list[int]] = {zone: [pages] for zone, pages in now.items()}
+    for event in reversed(machine.trace):
+        zone, pages = _change(event)
+        now[zone] -= pages
+        for index, line in past.items():
+            line.append(now[index])
+    failed = _failure(machine.trace[-1]) if len(machine.trace) else None
+    cpu_lists = any(zone.per_cpu_pageset for zone in machine.zones)
+    return Seen(state, tuple(tuple(reversed(line)) for line in past.values()), failed, cpu_lists)
+
+
+def _frames(state: Seen, events: Sequence[Event]) -> Iterator[Seen]:
+    history = state.history
+    for event, pages in zip(events, frames(state.pages, events), strict=True):
+        free = [zone.nr_free_pages for zone in pages.zones]
+        history = tuple((*line, count) for line, count in zip(history, free, strict=True))
+        yield Seen(pages, history, _failure(event), state.cpu_lists)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Several calls at once: one of SCRIPTS."""
+
+    name: str
+    seed: int = 0
+
+    def text(self) -> Text:
+        """Return it in words."""
+        return f"/* {self.name} */" if self.name != "some traffic" else f"/* traffic, seed {self.seed} */"
+
+    def __call__(self, machine: Machine) -> int:
+        """Make the calls; return how many."""
+        if self.name == "some traffic":
+            return len(play(machine, traffic(random.Random(self.seed), 16)))
+        if self.name == "take every page":
+            return self._take(machine)
+        parity, freed = self.name == "free the odd ones", 0
+        for held in snapshot(machine).allocated.values():
+            if held.order == 0 and held.pfn & 1 == parity:
+                machine.free_page(machine.node.page(held.pfn))
+                freed += 1
+        if not freed:
+            raise ValueError(f"no single page with an {'odd' if parity else 'even'} pfn is held")
+        return freed
+
+    def _take(self, machine: Machine) -> int:
+        size = sum(zone.managed_pages for zone in machine.zones)
+        if size > MOST:
+            raise ValueError(f"this machine has {size} pages; one by one is for machines of up to {MOST}")
+        taken, quiet = 0, int(GFP_NOWAIT)
+        while machine.alloc_pages(quiet, 0) is not None:
+            taken += 1
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The call drain_all_pages(): what is on the per-CPU lists goes back to the buddy system."""
+
+    def text(self) -> Text:
+        """Return the call as C."""
+        return "drain_all_pages(NULL)"
+
+    def __call__(self, machine: Machine) -> None:
+        """Make the call."""
+        machine.drain_all_pages()
+
+
+class DetailedBuddyLab(BuddyLab):
+    """The buddy lab with the panels that say how memory stands, and why a request failed."""
+
+    view = View(_look, _frames)
+
+    def draw(self, state: Seen) -> Scene:  # type: ignore[override]
+        """Return the scene: that of the buddy lab, and the panels below it."""
+        scene = dict(super().draw(state.pages))
+        stage = scene[""]
+        assert isinstance(stage, Stage)
+        below = _plot(state) | _marks(state.pages) | _fragmentation(state.pages)
+        rows: list[tuple[str, ...]] = [(f"m{n}", f"f{n}") for n in _names(state.pages)]
+        rows += [(f"p{n}",) for n in _names(state.pages)]
+        rows += [("q", "z"), ("x",)]
+        if blocks := _pageblocks(state.pages):
+            below |= blocks
+            rows[-1] = ("x", "b")
+        if state.failed:
+            below |= _why(state)
+            rows.append(("y",))
+        panels = tuple(dict.fromkeys(key for row in rows for key in row))
+        return {**scene, **below, "": replace(
+            stage, panels=panels, layout=tuple(rows), forms=_forms(stage.forms, state.cpu_lists))}
+
+    def tell(self, event: Event) -> tuple[Any, ...]:
+        """Return an event as a phrase; of a call that traces nothing, a sentence."""
+        if isinstance(event, Called):
+            return "other", "nothing", "Nothing changed."
+        return super().tell(event)
+
+    def ask(self, before: Any, events: Sequence[Event]) -> Question | None:
+        """Return the buddy lab's question about a call; none about a script."""
+        calls = sum(isinstance(event, MmPageAlloc) for event in events)
+        return super().ask(before.pages, events) if calls < 2 else None
+
+    def read(self, action: Mapping[str, Any]) -> Call:
+        """Return the call that a reader asks for.  Raises ValueError if it is none."""
+        match action.get("do"):
+            case "script":
+                name, seed = str(action.get("name")), action.get("seed", 0)
+                if name not in SCRIPTS or not isinstance(seed, int):
+                    raise ValueError(f"{name!r} is none of the scripts {', '.join(SCRIPTS)}")
+                return Script(name, seed)
+            case "drain":
+                return Drain()
+            case "alloc" if (gfp := action.get("gfp")) in MORE_MASKS and gfp not in MASKS:
+                call = super().read({**action, "gfp": "GFP_KERNEL"})
+                assert isinstance(call, Allocate)
+                return Allocate(MORE_MASKS[str(gfp)], call.order)
+        return super().read(action)
+
+
+def _names(state: Snapshot) -> list[str]:
+    return [str(zone.index) if len(state.zones) > 1 else "" for zone in state.zones]
+
+
+def _forms(forms: tuple[Form, ...], cpu_lists: bool) -> tuple[Form, ...]:
+    """Return the buddy lab's forms with more masks, and the form of the scripts."""
+    alloc = replace(forms[0], parts=tuple(
+        replace(part, options=tuple(MORE_MASKS)) if isinstance(part, Choice) else part for part in forms[0].parts))
+    name = Choice("name", "what to do", tuple(SCRIPTS), "take every page", tuple(SCRIPTS.values()))
+    seed = Number("seed", "seed of the traffic", 1, 0, 999)
+    script = Form("script", ("/* ", name, ", seed ", seed, " */"), "Do it", "several calls at once")
+    drain = Form("drain", ("drain_all_pages(NULL);",), "Drain", "void drain_all_pages(struct zone *zone);")
+    return (alloc, *forms[1:], script, *((drain,) if cpu_lists else ()))
+
+
+def _plot(state: Seen) -> dict[str, Node]:
+    """Return the free pages of each zone over the events, with the marks."""
+    zones = state.pages.zones
+    series = {
+        f"q:{zone.name}": Series(zone.name, line, tone)
+        for zone, line, tone in zip(zones, state.history, (1, 3, 5), strict=False)
+    }
+    marks: tuple[Mark, ...] = ()
+    if len(zones) == 1 and zones[0].watermark[Wmark.LOW]:
+        levels = zip(("min", "low", "high"), zones[0].watermark, (4, 2, 3), strict=False)
+        marks = tuple(Mark(name, pages + zones[0].watermark_boost, tone) for name, pages, tone in levels)
+    elif zones[0].watermark[Wmark.LOW]:
+        marks = tuple(Mark(f"{zone.name} low", zone.watermark[Wmark.LOW], 2) for zone in zones)
+    plot = Plot("Free pages", "after each event", tuple(series), "steps", "event", "pages", marks=marks)
+    return {"q": plot, **series}
+
+
+def _marks(state: Snapshot) -> dict[str, Node]:
+    """Return how each zone stands against its marks."""
+    rows: dict[str, Node] = {}
+    for zone in reversed(state.zones):
+        free, boost = zone.nr_free_pages, zone.watermark_boost
+        least, low, high = (mark + boost for mark in zone.watermark[:3])
+        above = [name for name, level in (("high", high), ("low", low), ("min", least)) if free > level]
+        says = f"above {above[0]}" if above else "below min"
+        mark = "yes" if free > low else "now" if free > least else "no"
+        reserve = max(zone.lowmem_reserve)
+        rows[f"z:{zone.name}"] = Row(
+            (zone.name, free, zone.nr_pcp_pages, least, low, high, reserve, says), mark=mark,
+            says=f"{zone.name}: {says}. {reserve} pages are kept from requests that could use a higher zone.")
+    columns = ("zone", "free", "on CPU lists", "min", "low", "high", "kept", "stands")
+    boosted = any(zone.watermark_boost for zone in state.zones)
+    return {"z": Table("Watermarks", "pages, boost included" if boosted else "pages", columns, tuple(rows), "lrrrrrrl"),
+            **rows}
+
+
+def _fragmentation(state: Snapshot) -> dict[str, Node]:
+    """Return for each order how much of free memory is of use, in the largest zone."""
+    zone = max(state.zones, key=lambda each: each.managed_pages)
+    largest = min(zone.spanned_pages.bit_length() - 1, MAX_PAGE_ORDER)
+    rows: dict[str, Node] = {}
+    for order in range(largest + 1):
+        unusable, index = unusable_free_index(zone, order), fragmentation_index(zone, order)
+        rows[f"x:{order}"] = Row((order, f"{unusable:.0%}", "" if index < 0 else f"{index:.3f}", _reading(zone, order)),
+                                 mark="yes" if index < 0 else "no")
+    columns = ("order", "of no use", "index", "a request")
+    return {"x": Table("Fragmentation", f"zone {zone.name}, by order", columns, tuple(rows), "rrrl"), **rows}
+
+
+def _reading(zone: ZoneSnapshot, order: int) -> str:
+    index = fragmentation_index(zone, order)
+    if index < 0:
+        return "finds a block"
+    return "fails: too little memory" if index < 0.5 else "fails: memory is in pieces"
+
+
+def _pageblocks(state: Snapshot) -> dict[str, Node]:
+    """Return the pageblocks of zones that have whole ones, and their types."""
+    rows: dict[str, Node] = {}
+    for zone in state.zones:
+        if zone.spanned_pages < PAGEBLOCK_NR_PAGES:
+            continue
+        first, end = zone.start_pfn // PAGEBLOCK_NR_PAGES, zone.start_pfn + zone.spanned_pages
+        for number in range(first, -(-end // PAGEBLOCK_NR_PAGES)):
+            kind = zone.pageblocks.get(number, zone.pageblock_default)
+            free = _free_in(zone, number)
+            letter = LETTERS[kind] if kind < len(LETTERS) else "I"
+            rows[f"b:{number}"] = Row((number * PAGEBLOCK_NR_PAGES, letter, TYPE_NAMES[kind], free), tone=kind + 1)
+    if not rows:
+        return {}
+    columns = ("pfn", "type", "", "free pages")
+    return {"b": Table("Pageblocks", "of 512 pages", columns, tuple(rows), "rclr"), **rows}
+
+
+def _free_in(zone: ZoneSnapshot, number: int) -> int:
+    start = number * PAGEBLOCK_NR_PAGES
+    end, free = start + PAGEBLOCK_NR_PAGES, 0
+    for blocks in zone.free:
+        size = 1 << blocks.order
+        free += sum(max(0, min(end, pfn + size) - max(start, pfn)) for pfn in blocks.pfns)
+    return free
+
+
+def _why(state: Seen) -> dict[str, Node]:
+    """Return the sum of the last attempt for each zone."""
+    assert state.failed is not None
+    gfp, order = state.failed
+    rows: dict[str, Node] = {}
+    for sums in why(state.pages, gfp, order):
+        for n, term in enumerate((*sums.free, *sums.least)):
+            sign = f"{term.pages:+d}" if term.pages < 0 else str(term.pages)
+            rows[f"y:{sums.zone}.{n}"] = Row((sums.zone if n == 0 else "", sign, term.words))
+        words = f"counts as free: {sums.free_pages}; must remain: {sums.least_pages}"
+        if sums.room and not sums.block:
+            words += "; but no block is large enough"
+        rows[f"y:{sums.zone}"] = Row(("", "", words), tone=4 if not sums.ok else 3, mark="yes" if sums.ok else "no")
+    title = f"Why {gfp_names(gfp)}, order {order}, failed"
+    return {"y": Table(title, "the last attempt", ("zone", "pages", ""), tuple(rows), "lrl"), **rows}
