@@ -40,6 +40,7 @@ CHAPTERS = (
     "vmalloc",
     "slab_layer",
     "slab_slub_slob",
+    "the_stack",
     "high_memory_and_per_cpu",
     "choosing_an_allocator",
 )
