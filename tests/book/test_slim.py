@@ -29,13 +29,14 @@ def test_every_icon_on_a_page_is_in_the_fonts(built_book):
 
 
 def test_the_rules_that_pages_use_are_left(built_book):
-    """Bootstrap's own classes that a page names still have the theme's rule."""
+    """A class that a page names, and that Bootstrap has a rule for without any other, still has one."""
     def rules(folder: Path) -> set[str]:
-        return set(re.findall(r"\.([a-z][\w-]+)", (folder / "styles/bootstrap.css").read_text(encoding="utf-8")))
+        sheet = (folder / "styles/bootstrap.css").read_text(encoding="utf-8")
+        return set(re.findall(r"(?<=[},])\.([a-z][\w-]+)(?=[{,])", sheet))
 
     before, after = rules(THEME), rules(built_book / "_static")
     used = {name for page in built_book.rglob("*.html")
             for names in re.findall(r'class="([^"]*)"', page.read_text()) for name in names.split()}
-    assert len(used & before) > 20
+    assert len(used & before) > 10
     assert used & before <= after
     assert len(after) < len(before) / 2
