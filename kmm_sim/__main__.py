@@ -7,8 +7,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kmm_sim import __version__
+from kmm_sim.exercises import CHAPTERS
+from kmm_sim.grade.grading import Grade, fresh_seed, grade, write_csv, write_report
 from kmm_sim.recording import RecordingError, Result, Tally, check
 
 __all__ = ["main"]
@@ -16,8 +19,13 @@ __all__ = ["main"]
 EPILOG = """\
 examples:
   python -m kmm_sim replay tests/data/*.gz      how true is the simulator?
+  python -m kmm_sim grade *.ipynb --csv marks.csv --report reports
   python -m kmm_sim replay --help
 """
+
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +57,58 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".jsonl, .json, or either with .gz")
     replay.set_defaults(run=_replay)
+    _add_grade(commands)
     return parser
+
+
+def _add_grade(commands: Commands) -> None:
+    grade = commands.add_parser(
+        "grade",
+        help="grade notebooks that were handed in",
+        description=(
+            "Run notebooks that were handed in, each in processes of its own with limits, and check their answers "
+            "from outside, with hidden seeds. Prints a line for each notebook. A notebook that is broken, hostile "
+            "or without an end costs itself only."
+        ),
+        epilog="exit status: 0 all notebooks were graded; 1 some could not be.",
+    )
+    grade.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help=".ipynb, or MyST Markdown (.md)")
+    grade.add_argument("--seed", type=int, help="choose the hidden cases, so that grading can be repeated")
+    grade.add_argument("--csv", type=Path, metavar="FILE", help="write a line for each notebook")
+    grade.add_argument("--report", type=Path, metavar="DIR", help="write a report for each notebook")
+    grade.add_argument("--chapter", action="append", default=[], metavar="NAME", choices=CHAPTERS,
+                       help="grade the exercises of this chapter (again for more); else those of the chapters that a "
+                            "notebook imports")
+    grade.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="for each notebook (120)")
+    grade.add_argument("--memory", type=int, default=1024, metavar="MIB", help="for each notebook (1024)")
+    grade.add_argument("--jobs", type=int, default=0, metavar="N", help="notebooks at a time (as many as processors)")
+    grade.set_defaults(run=_grade)
+
+
+def _grade(options: argparse.Namespace) -> int:
+    if options.timeout <= 0 or options.memory < 128:
+        print("error: a notebook needs some time, and 128 MiB at least", file=sys.stderr)
+        return 2
+    seed = fresh_seed() if options.seed is None else options.seed
+    grades = grade(options.notebooks, seed=seed, timeout=options.timeout, memory=options.memory,
+                   chapters=options.chapter, jobs=options.jobs, done=_print_grade)
+    if options.csv:
+        with open(options.csv, "w", newline="", encoding="utf-8") as file:
+            write_csv(grades, file)
+    if options.report:
+        taken: set[str] = set()
+        for each in grades:
+            write_report(each, options.report, taken)
+    print(f"{len(grades)} notebooks, seed {seed}")
+    unfenced = [each for each in grades if each.status == "ok" and len(each.fence) < 2]
+    if unfenced:
+        print(f"warning: {len(unfenced)} of them ran without a whole fence (seccomp and Landlock)", file=sys.stderr)
+    return 0 if all(each.status == "ok" for each in grades) else 1
+
+
+def _print_grade(each: Grade) -> None:
+    why = "" if each.status == "ok" else f"  {each.status}: {each.notes[0] if each.notes else ''}"
+    print(f"{each.path}: {each.right} of {len(each.outcomes)} right, {each.attempted} attempted{why}", flush=True)
 
 
 def _replay(options: argparse.Namespace) -> int:

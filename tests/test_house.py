@@ -46,10 +46,12 @@ FLOORS = (
     {"plots", "plots.*"},
     {"labs", "labs.*"},
     {"exercises", "exercises.*"},
+    {"grade", "grade.*"},
     {"__main__"},
 )
 STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "presets", "calls", "calls.*", "machine", "",
-                         "observe", "observe.*", "workload", "small", "recording", "recording.*", "appendix", "__main__")
+                         "observe", "observe.*", "workload", "small", "recording", "recording.*", "appendix",
+                         "grade", "grade.*", "__main__")
 
 
 def module_name(path: Path) -> str:

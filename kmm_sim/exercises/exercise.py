@@ -69,6 +69,8 @@ class Exercise(Shown):
     given: str = ""
     parts: tuple[Part, ...] = ()
     hints_shown: int = field(default=0, init=False)
+    question: tuple[int, int] = field(default=(0, 0), init=False)
+    """Of a series: its seed and its level."""
 
     def check(self, answer: Any = ..., *, seed: int = 0) -> Result:
         """Judge an answer; ``seed`` chooses the random cases.  Never raises, whatever the answer does."""
@@ -117,7 +119,10 @@ class Series(Shown):
         """Return question ``seed`` (any whole number; a fresh one if None) of a level from 1 up."""
         if not 1 <= index(level) <= self.levels:
             raise ValueError(f"level {level} is out of range: {self.name} has levels 1 to {self.levels}")
-        return self.make(random.SystemRandom().randrange(1, 100_000) if seed is None else index(seed), index(level))
+        number = random.SystemRandom().randrange(1, 100_000) if seed is None else index(seed)
+        made = self.make(number, index(level))
+        made.question = number, index(level)
+        return made
 
     def card(self) -> Card:
         """Return a card that says how to get a question."""
