@@ -32,7 +32,7 @@ def test_the_rules_that_pages_use_are_left(built_book):
     """A class that a page names, and that Bootstrap has a rule for without any other, still has one."""
     def rules(folder: Path) -> set[str]:
         sheet = (folder / "styles/bootstrap.css").read_text(encoding="utf-8")
-        return set(re.findall(r"(?<=[},])\.([a-z][\w-]+)(?=[{,])", sheet))
+        return set(re.findall(r"(?<=[{},])\.([a-z][\w-]+)(?=[{,])", sheet))
 
     before, after = rules(THEME), rules(built_book / "_static")
     used = {name for page in built_book.rglob("*.html")
