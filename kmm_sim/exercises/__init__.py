@@ -43,6 +43,7 @@ CHAPTERS = (
     "the_stack",
     "high_memory_and_per_cpu",
     "choosing_an_allocator",
+    "on_your_own_machine",
 )
 """The modules with exercises, in the order of the book; each has EXERCISES.  A chapter's page loads only its own."""
 
