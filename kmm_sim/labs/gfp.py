@@ -155,9 +155,9 @@ class GfpLab:
 
     def draw(self, state: Seen) -> Scene:
         """Return the scene: the mask, what it permits, the zones, the stages, the sum, the answer."""
-        layout = (("m", "a"), ("w", "z"), ("w", "s"), ("l",))
+        layout = (("w", "z"), ("l",), ("s", "a", "a"), ("m",))
         scene: dict[str, Node] = {"": Desktop(
-            self.title, ("m", "a", "w", "z", "s", "l"), _forms(state), (), self.caption, layout=layout)}
+            self.title, ("w", "z", "l", "s", "a", "m"), _forms(state), (), self.caption, layout=layout)}
         request = state.request
         return scene | _mask(request) | _permits(request) | _flow(state) | _zones(state) | _sum(state) | _answer(state)
 
@@ -338,9 +338,10 @@ def _numbers(stage: Stage) -> str:
 def _sentence(stage: Stage) -> str:
     """Tell a stage in a sentence."""
     rounds = f" in {stage.rounds} rounds" if stage.rounds > 1 else ""
+    written = f", {stage.written} of them written out first" if stage.written else ""
     done, failed = SENTENCES[stage.name]
     words = (done if stage.state == "done" else failed).format(
-        pages=stage.pages, written=stage.written, rounds=rounds, why=stage.reason)
+        pages=stage.pages, written=written, rounds=rounds, why=stage.reason)
     return words[0].upper() + words[1:]
 
 
@@ -351,7 +352,7 @@ SENTENCES = {
     "retry": ("a zone stays above what must remain of min: served.", "no zone may go so low for this request."),
     "compact first": ("compaction moved {pages} pages{rounds} to make a block.", "compaction found no block to make."),
     "reserves": ("the caller frees memory itself, so no mark counts: served.", "not even the reserves have a block."),
-    "reclaim": ("the caller reclaimed {pages} pages itself{rounds}, {written} of them written out first.",
+    "reclaim": ("the caller reclaimed {pages} pages itself{rounds}{written}.",
                 "the caller found nothing to reclaim{rounds}."),
     "drain": ("pages on per-CPU lists went back, and the request was served.",
               "pages on per-CPU lists went back{rounds}: still too few."),
