@@ -110,7 +110,7 @@ class BenchView {
     const trace = make("section", { class: "kmm-panel kmm-trace" },
       make("div", { class: "kmm-head" }, make("span", { class: "kmm-name" }, this.say(["log"]))), this.timeline.log);
     const { says, bar, buttons } = this.timeline;
-    return make("figure", { class: "kmm-figure", role: "group", "aria-label": title },
+    return make("figure", { class: "kmm-figure", role: stage.caption ? undefined : "group", "aria-label": title },
       make("div", { class: "kmm-top" }, make("div", { class: "kmm-title" }, title), this.predict.button), says, this.predict.element,
       make("div", { class: "kmm-stage" }, ...this.rows(stage, lines)), bar,
       make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element),
