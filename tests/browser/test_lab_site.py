@@ -164,3 +164,38 @@ def test_a_click_is_soon_on_the_screen(lab):
         lab.page.wait_for_function(AT_END)
         lab.get_by_role("button", name="Undo").click()
     assert sorted(times)[len(times) // 2] < 250, times
+
+
+# Links, questions and files, in the page
+
+
+LINK = "#kmm.1=1;buddy;pages=32;script=+0;alloc/GFP_ATOMIC/2;@9"
+
+
+def test_a_link_says_that_it_waits_for_python_and_then_opens_in_the_lab(visit, site):
+    live = LivePage(visit(None).page, save_data=True)
+    live.open(site + CHAPTER + LINK)
+    bench = live.page.locator(".kmm-bench").first
+    expect(bench.locator(".kmm-notice")).to_have_text(re.compile("This link holds a state of this lab"))
+    live.wait_live()
+    expect(bench.locator(".kmm-block[data-state=used]")).to_have_count(2)
+    expect(bench.locator(".kmm-note").first).to_have_text("32 pages of 4 KiB")
+    others = live.page.locator(".kmm-bench").nth(1)
+    if others.count():
+        assert others.locator(".kmm-count").inner_text().startswith("0 ")
+    bench.get_by_role("button", name="Allocate", exact=True).click()  # and goes on from there
+    expect(bench.locator(".kmm-block[data-state=used]")).to_have_count(3)
+
+
+def test_before_python_the_reader_predicts_and_saves_the_picture(before):
+    live, bench = before
+    bench.get_by_role("button", name="Predict").click()
+    expect(bench.locator(".kmm-question")).to_contain_text("Next call")
+    bench.get_by_role("button", name="One event on").click()
+    assert live.page.evaluate(f"{AT}[0]") == 0
+    bench.locator(".kmm-option").first.click()
+    expect(bench.locator(".kmm-score")).to_have_text(re.compile("of 1 right"))
+    with live.page.expect_download() as download:
+        bench.get_by_role("button", name="SVG").click()
+    assert re.fullmatch(r"buddy-lab-pages-\d+-event-\d+-of-\d+\.svg", download.value.suggested_filename)
+    assert live.state == "recorded"
