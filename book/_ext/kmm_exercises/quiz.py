@@ -83,7 +83,7 @@ def fault_of(quiz: nodes.Element) -> str:
 
 def numbers_in(paragraph: nodes.paragraph) -> list[int]:
     """Return the bold numbers with which a paragraph begins."""
-    first = next((child for child in paragraph.children if child.astext().strip()), None)  # an empty text may come first
+    first = next((child for child in paragraph.children if child.astext().strip()), None)  # MyST begins with empty text
     text = first.astext().strip() if isinstance(first, nodes.strong) else ""
     if not NUMBERS.match(text.lower()):
         return []
