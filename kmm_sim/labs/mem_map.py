@@ -9,8 +9,9 @@ from typing import Any
 
 from kmm_sim.boot import parse_size
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Run
-from kmm_sim.labs.scene import Choice, Form, Mark, Node, Plot, Row, Scene, Series, Stage, Table, Text
+from kmm_sim.labs.scene import Choice, Form, Node, Plot, Row, Scene, Series, Stage, Table, Text
 from kmm_sim.labs.view import Called, Desk, View
 from kmm_sim.mm.page import mem_map_cost
 from kmm_sim.trace import Event
@@ -22,7 +23,7 @@ PAGES = ("4 KiB", "8 KiB", "16 KiB", "64 KiB")
 STRUCTS = {"32": "x86-32, 2.6.34", "40": "the books' guess", "56": "x86-64, 2.6.34", "64": "x86-64, 6.1 to 7.3"}
 
 
-def mem_map_lab(*, title: str = "", caption: str = "") -> Bench:
+def mem_map_lab(*, link: str = "", title: str = "", caption: str = "") -> Bench:
     """Return a calculator: what the struct pages of a machine cost, by its memory and the size of a page.
 
     It opens with the sum of the notes, a machine of 4 GiB with pages of 8 KiB, and then today's.
@@ -32,7 +33,7 @@ def mem_map_lab(*, title: str = "", caption: str = "") -> Bench:
     for work in (Work("4 GiB", "4 KiB", "56"), Work("4 GiB", "4 KiB", "64"), Work("1 TiB", "4 KiB", "64")):
         run.make(work)
     run.keep_as_recorded()
-    return Bench(run)
+    return Bench(run, Opening("mem_map"), link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,11 @@ class Work:
         """Return the sum as it would be written down."""
         return f"{self.ram} / {self.page} * {self.struct} bytes"
 
-    def __call__(self, desk: Any) -> None:
-        """Do it."""
+    def __call__(self, desk: Any) -> str:
+        """Do it; return the cost and the share of memory."""
         desk.ram, desk.page, desk.struct = self.ram, self.page, self.struct
+        cost = mem_map_cost(parse_size(self.ram), parse_size(self.page), int(self.struct))
+        return f"{_amount(cost)}, {_share(int(self.struct), parse_size(self.page))}"
 
 
 class MemMapLab:
@@ -71,22 +74,22 @@ class MemMapLab:
             "t:pages": Row(("pages", f"{ram} / {page}", f"{total // size:,}")),
             "t:bytes": Row(("bytes for them", f"{total // size:,} * {each}", f"{cost:,}")),
             "t:mib": Row(("that is", "", _amount(cost)), tone=2, mark="now"),
-            "t:share": Row(("of all memory", f"{each} / {size:,}", f"{100 * each / size:.3f} %"), tone=2, mark="now"),
+            "t:share": Row(("of all memory", f"{each} / {size:,}", _share(each, size)), tone=2, mark="now"),
         }
         shares = tuple(round(100 * each / parse_size(other), 4) for other in PAGES)
         return {
-            "": Stage(self.title, ("t", "p"), (_form(state),), (), self.caption, (("t", "p"),)),
+            "": Stage(self.title, ("t", "p"), (_form(state),), (), self.caption, (("t", "t", "p"),)),
             "t": Table("The cost of mem_map", STRUCTS[struct], ("", "sum", "result"), tuple(rows), "lcr"),
             **rows,
             "p": Plot("Share of memory", "by size of page", ("p:share",), "bars", "page", "%", names=PAGES,
-                      marks=(Mark("1 %", 1.0, 4),), top=1.8),
+                      top=1.8),
             "p:share": Series("struct pages", shares, 1),
         }
 
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return what was worked out."""
         assert isinstance(event, Called)
-        return "other", "mem_map", "Worked out: one struct page for each page of memory."
+        return "other", f"= {event.answer}", f"One struct page for each page: {event.answer} of memory."
 
     def read(self, action: Mapping[str, Any]) -> Work:
         """Return the sum that an action asks for; ValueError if a size is none of those on offer."""
@@ -103,6 +106,10 @@ def _form(state: tuple[str, str, str]) -> Form:
         " / ", Choice("page", "size of a page", PAGES, page),
         " * ", Choice("struct", "bytes of a struct page", tuple(STRUCTS), struct, tuple(STRUCTS.values())), ";",
     ), "Work it out", "struct page *mem_map;")
+
+
+def _share(struct: int, page: int) -> str:
+    return f"{100 * struct / page:.2f} %"
 
 
 def _amount(size: int) -> str:

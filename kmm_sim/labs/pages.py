@@ -8,11 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from kmm_sim.boot import parse_size
+from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Run
 from kmm_sim.labs.scene import (
     Bytes,
@@ -61,6 +65,7 @@ AS_C = {
     "kmap": "kmap(page)", "kunmap": "kunmap(page)", "local": "kmap_local_page(page)",
 }
 SMALL = "16 MiB"
+LARGEST = 256 << 30
 
 
 def pages_lab(
@@ -68,6 +73,7 @@ def pages_lab(
     calls: Iterable[Any] = (),
     *,
     pfn: int | None = None,
+    link: str = "",
     title: str = "",
     caption: str = "",
 ) -> Bench:
@@ -76,15 +82,27 @@ def pages_lab(
     ``calls`` are made first, and are the recorded run that the lab opens with: ``Allocate``,
     ``Look``, ``OnPage`` and ``Write`` of this module.  ValueError if there is no page ``pfn``.
     """
-    machine = Machine(memory=SMALL) if machine is None else machine
-    highmem = machine.node.highmem is not None
+    lab = PagesLab(title or "Every page of the machine", caption, machine is not None and bool(machine.node.highmem))
+    if machine is not None:
+        return Bench(_opened(lab, calls, machine, pfn), Opening("pages"), link)
+    opening = Opening("pages", partial(_small, lab, tuple(calls), pfn), {"memory": SMALL})
+    return Bench(opening.run(), opening, link)
+
+
+def _small(lab: PagesLab, calls: Iterable[Any], pfn: int | None, memory: str) -> Run:
+    if parse_size(memory) > LARGEST:
+        raise ValueError(f"this lab has room for {LARGEST >> 30} GiB, not {memory}")
+    return _opened(lab, calls, Machine(memory=memory), pfn)
+
+
+def _opened(lab: PagesLab, calls: Iterable[Any], machine: Machine, pfn: int | None) -> Run:
     first = machine.zones[-1].start_pfn if pfn is None else pfn
     page_view(machine, first)
-    run = Run(Desk(machine=machine, pfn=first), PagesLab(title or "Every page of the machine", caption, highmem))
+    run = Run(Desk(machine=machine, pfn=first), lab)
     for call in calls:
         run.make(call)
     run.keep_as_recorded()
-    return Bench(run)
+    return run
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +225,7 @@ class PagesLab:
         size = count * PAGE_SIZE >> 20
         note = f"{count:,} pages of 4 KiB, {size:,} MiB; click to zoom in, and on a page to look at it"
         scene: dict[str, Node] = {
-            "": Stage(self.title, ("M", "t", "b"), _forms(self.highmem), (), self.caption, (("M",), ("t", "b"))),
+            "": Stage(self.title, ("M", "t", "b"), _forms(self.highmem), (), self.caption, (("M",), ("t",), ("b",))),
             "M": Map("Memory", note, state.start, count, LEGEND, state.zones),
         }
         scene |= strips("M", state.start, state.runs)
@@ -237,6 +255,14 @@ class PagesLab:
                 words = answer or "Done. The allocator was not asked."
         return "other", line, words
 
+    def ask(self, before: PagesState, events: Sequence[Event]) -> Question | None:
+        """Return a question about a call: how many references there are after it."""
+        counts = [_count_after(each) for each in events if isinstance(each, MmPageAlloc | MmPageFree | PageRefMod)]
+        if not counts:
+            return None
+        options, answer = among(counts[-1], (before.page.refcount, counts[-1] + 1, 0, 2))
+        return Question("What will _refcount be then?", tuple(map(str, options)), answer)
+
     def read(self, action: Mapping[str, Any]) -> Any:
         """Return the call that an action asks for; ValueError if it is none."""
         match action.get("do"):
@@ -258,6 +284,17 @@ class PagesLab:
                 return OnPage(name)
             case other:
                 raise ValueError(f"{other!r} is nothing that this lab can do")
+
+
+def _count_after(event: MmPageAlloc | MmPageFree | PageRefMod) -> int:
+    """Return how many references a page has after an event: one when it is handed out, none when it is freed."""
+    match event:
+        case PageRefMod(count=count):
+            return count
+        case MmPageAlloc():
+            return 1
+        case _:
+            return 0
 
 
 def _count(pages: int) -> str:

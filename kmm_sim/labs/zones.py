@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Run
-from kmm_sim.labs.scene import Choice, Form, Line, Mark, Node, Number, Plot, Row, Scene, Series, Stage, Table, Text
+from kmm_sim.labs.scene import Choice, Form, Line, Node, Number, Plot, Row, Scene, Series, Stage, Table, Text
 from kmm_sim.labs.view import Called, Desk, View
 from kmm_sim.machine import Machine
+from kmm_sim.mm.events import MmPageAlloc
 from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_DMA, GFP_DMA32, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp, gfp_names
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER
 from kmm_sim.observe import buddyinfo
@@ -30,7 +35,12 @@ MANY = (1, 10, 100, 1000, 10000)
 
 
 def zones_lab(
-    machine: Machine | None = None, calls: Iterable[Any] = (), *, title: str = "", caption: str = ""
+    machine: Machine | None = None,
+    calls: Iterable[Any] = (),
+    *,
+    link: str = "",
+    title: str = "",
+    caption: str = "",
 ) -> Bench:
     """Return a lab on ``machine`` (by default the recorded one) that shows which zone serves a request, and why.
 
@@ -45,7 +55,7 @@ def zones_lab(
     for call in calls:
         run.make(call)
     run.keep_as_recorded()
-    return Bench(run)
+    return Bench(run, Opening("zones"), link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,7 @@ class ZonesState:
     zones: tuple[tuple[str, int, tuple[int, ...]], ...]
     buddyinfo: str
     held: int
+    starts: tuple[int, ...]
 
 
 def look(desk: Desk) -> ZonesState:
@@ -109,7 +120,8 @@ def look(desk: Desk) -> ZonesState:
     machine = desk.machine
     zones = tuple((zone.name, zone.vm_stat_free, tuple(zone.watermark[:3])) for zone in machine.zones)
     return ZonesState(desk.gfp, desk.order, zone_checks(machine, desk.gfp, desk.order), zones,
-                      buddyinfo(machine).rstrip("\n"), len(desk.held))
+                      buddyinfo(machine).rstrip("\n"), len(desk.held),
+                      tuple(zone.start_pfn for zone in machine.zones))
 
 
 class ZonesLab:
@@ -142,6 +154,17 @@ class ZonesLab:
             end = "; then NULL: no zone may give more." if refused else "."
             return "other", f"taken: {words}", f"The caller gets {words}{end}"
         return "other", f"freed: {event.answer}", f"{event.answer:,} blocks are given back."
+
+    def ask(self, before: ZonesState, events: Sequence[Event]) -> Question | None:
+        """Return a question about a call: which zone gives most, or whether all is served."""
+        pfns = [each.pfn for each in events if isinstance(each, MmPageAlloc)]
+        if not pfns:
+            return None
+        names = tuple(name for name, _, _ in before.zones)
+        if None in pfns or len(names) < 2:
+            return Question("Will all of these be served?", ("yes", "no: at last comes NULL"), int(None in pfns))
+        gave = Counter(bisect(before.starts, pfn) - 1 for pfn in pfns if pfn is not None)
+        return Question("Which zone gives most of it?", names, gave.most_common(1)[0][0])
 
     def read(self, action: Mapping[str, Any]) -> Take | FreeAll:
         """Return the call that an action asks for; ValueError if it is none."""
@@ -192,7 +215,7 @@ def _checks(state: ZonesState) -> dict[str, Node]:
 def _free_pages(state: ZonesState) -> dict[str, Node]:
     names = tuple(name for name, _, _ in state.zones)
     free = tuple(float(free) for _, free, _ in state.zones)
-    marks = tuple(Mark(f"low of {name}", float(marks[1]), 4) for name, _, marks in state.zones[-1:])
-    note = f"{state.held:,} blocks held"
-    plot = Plot("Free pages", note, ("p:free",), "bars", "zone", "pages", names=names, marks=marks)
-    return {"p": plot, "p:free": Series("free", free, 3)}
+    must = {check.zone: float(check.mark + check.reserve) for check in state.tries}
+    kept = tuple(must.get(name) for name in names)
+    plot = Plot("Free pages", f"{state.held:,} blocks held", ("p:free", "p:kept"), "bars", "zone", "pages", names=names)
+    return {"p": plot, "p:free": Series("free", free, 3), "p:kept": Series("must stay", kept, 4)}

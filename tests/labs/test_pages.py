@@ -172,11 +172,11 @@ def test_the_zones_lab_reads_its_forms():
 
 
 @pytest.mark.parametrize(("sizes", "cost", "share"), [
-    (("4 GiB", "8 KiB", "40"), "20 MiB", "0.488 %"),
-    (("4 GiB", "4 KiB", "32"), "32 MiB", "0.781 %"),
-    (("4 GiB", "4 KiB", "56"), "56 MiB", "1.367 %"),
-    (("4 GiB", "4 KiB", "64"), "64 MiB", "1.562 %"),
-    (("1 TiB", "4 KiB", "64"), "16 GiB", "1.562 %"),
+    (("4 GiB", "8 KiB", "40"), "20 MiB", "0.49 %"),
+    (("4 GiB", "4 KiB", "32"), "32 MiB", "0.78 %"),
+    (("4 GiB", "4 KiB", "56"), "56 MiB", "1.37 %"),
+    (("4 GiB", "4 KiB", "64"), "64 MiB", "1.56 %"),
+    (("1 TiB", "4 KiB", "64"), "16 GiB", "1.56 %"),
 ])
 def test_the_cost_of_mem_map_is_worked_out(sizes, cost, share):
     scene = MemMapLab().draw(sizes)
@@ -191,3 +191,24 @@ def test_the_calculator_opens_with_the_sum_of_the_books():
     assert MemMapLab().read(asked) == Work("4 GiB", "4 KiB", "64")
     with pytest.raises(ValueError, match="choose from the lists"):
         MemMapLab().read({"do": "work", "ram": "4 GB", "page": "4 KiB", "struct": "64"})
+
+
+def test_every_call_with_an_answer_can_be_predicted():
+    kernel, *_ = ZONE_MASKS.values()
+    labs = (
+        pages_lab(calls=[Allocate(KERNEL, 0), OnPage("get"), OnPage("put"), OnPage("put")]),
+        zones_lab(calls=[Take(kernel, 0, 10), Take(kernel, 5, 10000)]),
+    )
+    for lab in labs:
+        asked = [frame[4] for frame in lab.run.frames if len(frame) > 4]
+        assert len(asked) == len(lab.frames)
+        assert all(0 <= answer < len(options) for _, options, answer in asked)
+    counts = [options[answer] for _, options, answer in (frame[4] for frame in labs[0].run.frames)]
+    assert counts == ["1", "2", "1", "0"]
+
+
+def test_a_link_opens_the_lab_as_it_was():
+    lab = pages_lab(link="1;pages;memory=64 MiB")
+    assert lab.run.machine.machine.zones[-1].name == "DMA32"
+    assert "error" in pages_lab(link="1;pages;memory=900 GiB").about
+    assert "error" in pages_lab(Machine(memory="16 MiB"), link="1;pages;memory=64 MiB").about
