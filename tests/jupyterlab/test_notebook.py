@@ -51,3 +51,19 @@ def test_the_lab_is_drawn_and_answers_a_click(chapter):
     expect(used).to_have_count(1)
     expect(used).to_have_accessible_name(re.compile("pfn 0 to 3, order 2: allocated"))
     expect(bench.locator(".kmm-count")).not_to_have_text(events_before)
+
+
+def test_a_lab_on_a_dead_kernel_says_so_and_still_steps(chapter, lab_page):
+    """The last of these tests: the kernel is gone after it."""
+    bench = chapter.locator(".kmm-bench").first
+    bench.scroll_into_view_if_needed()
+    lab_page.evaluate("""async () => { const base = document.baseURI.split("/lab")[0];
+      const { token } = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+      const headers = { Authorization: `token ${token}` };
+      for (const { id } of await (await fetch(`${base}/api/kernels`, { headers })).json())
+        await fetch(`${base}/api/kernels/${id}`, { method: "DELETE", headers }); }""")
+    bench.locator(".kmm-call[data-does=alloc] .kmm-do").click()
+    expect(bench.locator(".kmm-notice")).to_have_text(re.compile("No answer from Python"), timeout=15_000)
+    at = bench.locator(".kmm-count").inner_text()
+    bench.locator(".kmm-step_back").click()
+    expect(bench.locator(".kmm-count")).not_to_have_text(at)
