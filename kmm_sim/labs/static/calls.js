@@ -8,7 +8,7 @@ export class CallForm {
     this.gaps = new Map();
     this.element = make("form", { class: "kmm-call", novalidate: "", "data-does": form.does },
       make("code", { class: "kmm-c" }, ...form.parts.map((part) => this.part(part))),
-      make("button", { class: "kmm-do", type: "submit" }, bench.say(form.button)),
+      make("button", { class: "kmm-do", type: "submit", title: bench.say(form.prototype) }, bench.say(form.button)),
       (this.note = make("span", { class: "kmm-note" })));
     for (const type of ["pointerenter", "focusin"]) this.element.addEventListener(type, () => bench.showPrototype(form));
     this.element.addEventListener("submit", (event) => {

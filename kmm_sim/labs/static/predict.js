@@ -45,8 +45,8 @@ export class Predict {
   // How far the reader may look, of what is wanted. Where that is not all of it, there is a question.
   allow(to) {
     if (!this.on || to <= this.seen) return to;
-    if (!this.revealing && !this.question) this.askNext();
-    return this.seen;
+    if (!this.question) this.askNext();
+    return Math.min(to, this.seen);
   }
 
   // Frames from `keep` on are others now.
@@ -67,6 +67,7 @@ export class Predict {
     const { player, say } = this.bench;
     const frame = player.frames[this.seen];
     if (!frame) return undefined;
+    if (!frame[4] && !this.others(this.sentence(frame)).length) return this.skip();
     const call = frame[2] ? say(["predict.call", say(frame[2])]) : "";
     if (frame[4]) {
       const [text, options, answer] = frame[4];
@@ -75,6 +76,12 @@ export class Predict {
     const truth = this.sentence(frame);
     const options = mixed([truth, ...this.others(truth)], this.seen);
     return { call, text: say(["ask.next"]), options, answer: options.indexOf(truth), to: this.seen + 1 };
+  }
+
+  // An event that nothing in the run can be mistaken for is shown without a question.
+  skip() {
+    this.seen += 1;
+    return this.next();
   }
 
   sentence([[name, ...gaps]]) {
