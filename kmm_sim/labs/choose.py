@@ -105,7 +105,7 @@ class Decision:
 
 
 QUESTIONS = ("One for each CPU?", "Does a device read it?", "Must it never fail?", "Thousands alike?",
-             "Larger than 8 KiB?", "One piece of physical memory?", "May you sleep?")  # fmt: skip
+             "Larger than 8 KiB?", "One physical piece?", "May you sleep?")  # fmt: skip
 
 
 def decide(need: Need) -> Decision:

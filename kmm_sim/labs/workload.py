@@ -35,6 +35,7 @@ ORDER = 4
 BANDS = (("order 0", range(0, 1), 4), ("1 to 3", range(1, 4), 2), ("4 to 8", range(4, 9), 3),
          ("9 and 10", range(9, NR_PAGE_ORDERS), 6))  # fmt: skip
 NAMES = ("A", "B")
+LOG = "\n"  # between what an answer says and its line in the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class Pass:
         failed = {name: desk.traffic[name].failures - failures[name] for name in NAMES}
         words = [f"{name}: {100 * desk.samples[name][-1].unusable[ORDER]:.0f} % of free memory is of no use for "
                  f"16 pages in a row" + (f", {failed[name]} requests failed" if failed[name] else "") for name in NAMES]
-        return f"At {desk.traffic['A'].now:.0f} s. {'; '.join(words)}."
+        free = " ".join(f"{name}: free_pages={desk.samples[name][-1].free_pages}" for name in NAMES)
+        return f"At {desk.traffic['A'].now:.0f} s. {'; '.join(words)}.{LOG}sim_seconds: {free}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Begin:
         """Begin anew."""
         desk.settings = desk.settings | {self.name: self.setting}
         _start(desk)
-        return f"Both machines begin anew. {self.name} has {self.setting}."
+        return f"Both machines begin anew. {self.name} has {self.setting}.{LOG}sim_begin: seed={desk.seed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,8 @@ class WorkloadLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return what the seconds brought as a phrase."""
         assert isinstance(event, Called)
-        return "other", "sim_seconds", str(event.answer)
+        said, _, log = str(event.answer).rpartition(LOG)
+        return "other", log, said
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: pass, or begin A or B.  Raises ValueError if it is none."""
