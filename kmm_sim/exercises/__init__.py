@@ -35,6 +35,7 @@ CHAPTERS = (
     "pages",
     "zones",
     "getting_pages",
+    "buddy_system",
     "gfp_flags",
     "kmalloc",
     "vmalloc",
