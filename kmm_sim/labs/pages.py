@@ -346,7 +346,8 @@ def _struct_page(page: PageView) -> dict[str, Node]:
                           mark="now" if page.refcount else "", says="get_page() adds one, put_page() takes one away."),
         "t:address": Row(("", "page_address()", _pointer(page.address), _address(page))),
     }
-    note = f"pfn {page.pfn:#x}, zone {page.zone}; 64 bytes at {page.struct_page:#x}"
+    where = "as a 64-bit kernel lays it out" if page.pointers == 4 else f"64 bytes at {page.struct_page:#x}"
+    note = f"pfn {page.pfn:#x}, zone {page.zone}; {where}"
     table = Table("struct page", note, ("at", "field", "value", "which says"), tuple(rows), "rccl")
     return {"t": table, **rows}
 

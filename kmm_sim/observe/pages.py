@@ -25,7 +25,7 @@ class PageView:
     ``state`` is ``free`` (``order`` is that of the free block it is part of), ``cpu`` (free, on a CPU's
     list), ``held`` or ``other`` (in use since before the machine was recorded).  ``head`` is the first
     page of the block.  ``address`` is 0 if the kernel has none for it; ``data`` are its bytes, up to the
-    last that is not 0.
+    last that is not 0; ``pointers`` is how many bytes this machine's pointers have.
     """
 
     pfn: int
@@ -45,6 +45,7 @@ class PageView:
     address: int
     highmem: bool
     data: bytes
+    pointers: int = 8
 
 
 def page_view(machine: Machine, pfn: int) -> PageView:
@@ -74,6 +75,7 @@ def page_view(machine: Machine, pfn: int) -> PageView:
         address=page_address(node, page),
         highmem=page.zone.highmem,
         data=node.memory.read(pfn << PAGE_SHIFT, PAGE_SIZE).rstrip(b"\0"),
+        pointers=8 if node.highmem is None else 4,
     )
 
 
