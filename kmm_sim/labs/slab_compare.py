@@ -48,7 +48,7 @@ ALLOCATORS = {"slab": "SLAB (2.6.34)", "slub": "SLUB (6.12)", "slob": "SLOB (6.1
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 CACHES = "AB"
 LISTS = {
-    "slab": {"full": "slabs_full", "partial": "slabs_partial", "free": "slabs_free"},
+    "slab": {"full": "full", "partial": "partial", "free": "free"},
     "slub": {"cpu": "the CPU’s slab", "aside": "put aside", "node": "node: partial", "full": "full, on no list"},
     "slob": {"small": "below 256 bytes", "medium": "below 1024", "large": "the rest", "full": "full, on no list"},
 }
@@ -347,7 +347,7 @@ def _shelves(name: str, state: ThreeState) -> dict[str, Node]:
         nodes |= {f"{name}:{slab.pfn}": _box(slab) for slab in mine}
     pages = sum(slab.pages for slab in state.slabs[name])
     shelves = tuple(f"{name}:{on}" for on in LISTS[name])
-    return {name: Shelves(ALLOCATORS[name], f"{pages} pages", shelves), **nodes}
+    return {name: Shelves(ALLOCATORS[name], f"{pages} page{'s' * (pages != 1)}", shelves), **nodes}
 
 
 def _box(slab: Drawn) -> Box:

@@ -18,6 +18,7 @@ __all__ = ["HELD", "IN_ARRAY", "KINDS", "Limits", "lists_shelves", "places_shelv
 
 HELD, IN_ARRAY = "A", "C"
 KINDS = (Kind(HELD, 1, "in use"), Kind(IN_ARRAY, 2, "free, in a CPU’s array"))
+LIST_NOTES = {"full": "slabs_full", "partial": "slabs_partial", "free": "slabs_free"}
 Nodes = dict[str, Node]
 
 
@@ -103,7 +104,7 @@ def lists_shelves(panel: str, view: ListsView, title: Text, note: Text, limits: 
         boxes[_key(panel, slab.pfn)] = Box(f"slab {slab.pfn}", letters, chain=slab.free, state="slab")
     shelves: list[tuple[str, Text, Text, Iterable[str]]] = [
         ("arrays", "Arrays", "the newest object goes out first", arrays),
-        *((name, f"slabs_{name}", "", _keys(panel, view.lists[name])) for name in ("full", "partial", "free")),
+        *((name, name, LIST_NOTES[name], _keys(panel, view.lists[name])) for name in LIST_NOTES),
     ]
     return _panel(panel, title, note, shelves, boxes)
 
