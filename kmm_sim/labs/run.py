@@ -223,6 +223,7 @@ def _restore(subject: Machine | Desk, state: Machine | Desk) -> None:
     mine, theirs = _machines(subject), _machines(state)
     for name, machine in theirs.items():
         if name in mine:
+            vars(mine[name]).clear()  # also of what was made since, such as the addresses of vmalloc
             vars(mine[name]).update(vars(machine))
     if isinstance(subject, Desk):
         vars(subject).clear()
