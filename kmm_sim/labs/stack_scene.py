@@ -151,13 +151,14 @@ def _bytes(key: str, side: Side) -> dict[str, Node]:
 
 
 def _shown(side: Side) -> Iterator[StackPart]:
-    oldest = max(side.depth - NEWEST, 0)
+    """Yield the parts to be shown byte by byte: not those of older calls, nor what is not mapped."""
+    older = max(side.depth - NEWEST, 0)
     calls = 0
     for part in side.parts:
         calls += part.what == "return"
-        if part.what == "guard" or (calls <= oldest and part.what in ("start", "return", "frame")):
-            continue
-        yield part
+        old = older > 0 if part.what == "start" else part.what in ("return", "frame") and calls <= older
+        if not old and part.what != "guard":
+            yield part
 
 
 def _span(part: StackPart) -> Span:
