@@ -5,8 +5,9 @@ import random
 import pytest
 
 from kmm_sim import GFP_ATOMIC, GFP_KERNEL, KernelBug, Machine
-from kmm_sim.observe import snapshot
-from kmm_sim.workload import GEOMETRIC, Alloc, Free, parse, play, traffic
+from kmm_sim.observe import snapshot, validate, validate_slab
+from kmm_sim.observe.curves import sample
+from kmm_sim.workload import GEOMETRIC, Alloc, Free, Tenant, Workload, everyday, parse, play, traffic
 
 
 def test_a_script_is_read_and_written_alike():
@@ -75,3 +76,55 @@ def test_traffic_frees_only_what_it_allocated_and_only_once():
 
 def test_orders_are_geometric():
     assert GEOMETRIC.count(0) == 2 * GEOMETRIC.count(1) == 1024 * GEOMETRIC.count(10)
+
+
+def minute(seed, seconds=30, **options):
+    machine = Machine(memory="32 MiB", trace=False)
+    workload = Workload(everyday(machine, **options), seed)
+    return machine, workload, [sample(machine, second) for second in workload.seconds(machine, seconds)]
+
+
+def test_the_same_seed_gives_the_same_seconds():
+    assert minute(1)[2] == minute(1)[2] != minute(2)[2]
+
+
+def test_a_machine_under_a_workload_stays_whole():
+    machine, workload, samples = minute(3)
+    validate(machine)
+    validate_slab(machine)
+    assert workload.now == 30 == samples[-1].second
+    assert workload.held > 100
+
+
+def test_tenants_who_leave_give_everything_back():
+    machine = Machine(pages=256)
+    workload = Workload([Tenant("pages", 20, 0.5, orders=(0, 1, 2), every=100, lasting=3),
+                         Tenant("bytes", 50, 0.5, sizes=(100, 5000), every=100, lasting=3)])
+    list(workload.seconds(machine, 3))
+    assert workload.held
+    list(workload.seconds(machine, 27))
+    assert workload.held == 0
+    for cache in machine.slabs.caches:
+        machine.kmem_cache_shrink(cache)
+    assert not snapshot(machine).allocated
+
+
+def test_a_request_that_fails_is_counted_and_never_given_back():
+    machine = Machine(pages=8)
+    workload = Workload([Tenant("too many", 30, 1000, orders=(0,))])
+    list(workload.seconds(machine, 2))
+    assert workload.failures == 60 - 8
+    assert workload.held == 8
+
+
+def test_who_comes_now_and_then_comes_then_only():
+    tenant = Tenant("a search", 10, 1, sizes=(64,), every=30, lasting=4)
+    assert [second for second in range(62) if tenant.comes(second)] == [0, 1, 2, 3, 30, 31, 32, 33, 60, 61]
+
+
+def test_a_sample_counts_what_the_files_of_proc_count():
+    machine, _, samples = minute(1, seconds=5)
+    assert samples[-1].nr_free == tuple(map(sum, zip(*(zone.nr_free for zone in snapshot(machine).zones), strict=True)))
+    assert samples[-1].free_pages == sum(zone.nr_free_pages for zone in snapshot(machine).zones)
+    assert 0 < samples[-1].slab_active <= samples[-1].slab_total
+    assert samples[-1].slab_total % 4096 == 0
