@@ -428,6 +428,7 @@ def gfp_lab(
     *,
     gfp: str = "GFP_KERNEL",
     context: str = "process",
+    link: str = "",
     title: str = "",
     caption: str = "",
 ) -> Bench:
@@ -435,8 +436,8 @@ def gfp_lab(
 
     ``memory`` names one of the states in ``kmm_sim.labs.gfp_memory.STORIES``.  ``calls`` are the
     requests of the recorded run, each a mask as C has it, ``"GFP_KERNEL|__GFP_NORETRY"``, or with
-    an order, or with an order and a context.  ``gfp`` and ``context`` are shown at first.  Raises
-    ValueError for a name that is none.
+    an order, or with an order and a context.  ``gfp`` and ``context`` are shown at first.  ``link`` is
+    what "Copy link" gives.  Raises ValueError for a name that is none.
     """
     first = Request(_mask_in(gfp), 0, _context(context))
     lab = GfpLab(title or "What may the allocator do for you?", caption)
@@ -447,7 +448,7 @@ def gfp_lab(
         name, order, where = (call, 0, context) if isinstance(call, str) else (*call, context)[:3]
         run.make(Ask(Request(_mask_in(name), order, _context(where))))
     run.keep_as_recorded()
-    return Bench(run, Opening("gfp"))
+    return Bench(run, Opening("gfp"), link)
 
 
 def _mask_in(text: str) -> int:

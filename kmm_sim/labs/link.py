@@ -29,7 +29,7 @@ MAX_ACTIONS = 200
 MAX_TEXT = 2000
 MAX_NUMBER = 2**53  # what both languages count exactly
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
 NUMBER = re.compile(r"-?[0-9]{1,16}", re.ASCII)
 SAFE = ":|+()"  # beside letters, digits and _.- these need no per cent sign
 

@@ -59,6 +59,7 @@ def slab_lab(
     by: str = "state",
     cpus: int = 1,
     pages: int = 512,
+    link: str = "",
     title: str = "",
     caption: str = "",
 ) -> Bench:
@@ -75,7 +76,7 @@ def slab_lab(
         "pages": pages, "title": title, "caption": caption,
     }  # fmt: skip
     opening = Opening("slab", _start, settings)
-    return Bench(opening.run(), opening)
+    return Bench(opening.run(), opening, link)
 
 
 def _start(script: str, cache: str, size: int, allocator: str, by: str, cpus: int, pages: int, title: str,

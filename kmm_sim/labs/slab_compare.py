@@ -87,7 +87,14 @@ class ThreeState:
 
 
 def three_slabs_lab(
-    script: str = "", *, a: int = 600, b: int = 200, pages: int = 128, title: str = "", caption: str = ""
+    script: str = "",
+    *,
+    a: int = 600,
+    b: int = 200,
+    pages: int = 128,
+    link: str = "",
+    title: str = "",
+    caption: str = "",
 ) -> Bench:
     """Return a lab on three machines that have two caches each, of objects of ``a`` and of ``b`` bytes.
 
@@ -96,7 +103,7 @@ def three_slabs_lab(
     """
     settings: dict[str, Value] = {"script": script, "a": a, "b": b, "pages": pages, "title": title, "caption": caption}
     opening = Opening("three_slabs", _start, settings)
-    return Bench(opening.run(), opening)
+    return Bench(opening.run(), opening, link)
 
 
 def _start(script: str, a: int, b: int, pages: int, title: str, caption: str) -> Run:

@@ -75,7 +75,14 @@ class DebugState:
 
 
 def slab_debug_lab(
-    script: str = "", *, size: int = 64, debug: str = "FZPU", hardened: bool = False, title: str = "", caption: str = ""
+    script: str = "",
+    *,
+    size: int = 64,
+    debug: str = "FZPU",
+    hardened: bool = False,
+    link: str = "",
+    title: str = "",
+    caption: str = "",
 ) -> Bench:
     """Return a lab on the bytes of a small cache whose objects are checked.
 
@@ -88,7 +95,7 @@ def slab_debug_lab(
         "script": script, "size": size, "debug": debug, "hardened": hardened, "title": title, "caption": caption,
     }  # fmt: skip
     opening = Opening("slab_debug", _start, settings)
-    return Bench(opening.run(), opening)
+    return Bench(opening.run(), opening, link)
 
 
 def _start(script: str, size: int, debug: str, hardened: bool, title: str, caption: str) -> Run:
