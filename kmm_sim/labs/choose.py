@@ -368,8 +368,8 @@ def _result(state: ChooseState) -> dict[str, Node]:
             rows["r:where"] = Row(("where", _pages(made.pfns)))
             row = "yes" if _in_a_row(made.pfns) and not state.need.percpu else "no"
             rows["r:row"] = Row(("physically contiguous", row), mark=row)
-    return {"r": Table("What it gives", "on a machine of 2 MiB whose free memory is in pieces", ("", ""), tuple(rows),
-                       "lc"), **rows}  # fmt: skip
+    note = "on a machine of 2 MiB whose free memory is in pieces"
+    return {"r": Table("What it gives", note, ("what", "here"), tuple(rows), "lc"), **rows}
 
 
 def _cells(state: ChooseState) -> dict[str, Node]:

@@ -9,12 +9,13 @@ A frame is a call: how a slab comes to its pages, step by step, is the slab lab'
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from kmm_sim.errors import KernelBug
+from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Run
@@ -44,7 +45,7 @@ from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_KERNEL_ACCOUNT, Gfp, gfp_
 from kmm_sim.mm.kmalloc import KMALLOC_SIZES, ZERO_SIZE_PTR, kmalloc_size_roundup
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, get_order
 from kmm_sim.mm.slab_common import KMALLOC_MAX_SIZE
-from kmm_sim.mm.slab_events import SlabDiscard, SlabNew
+from kmm_sim.mm.slab_events import Kmalloc, SlabDiscard, SlabNew
 from kmm_sim.observe import slab_snapshot, slabinfo
 from kmm_sim.trace import Event
 
@@ -354,6 +355,17 @@ class KmallocLab:
         own = [str(each) for each in event.events if str(each).startswith(("kmalloc:", "kfree:"))]
         return "other", own[-1] if own else "(no tracepoint)", str(event.answer)
 
+    def ask(self, before: KmallocState, events: Sequence[Event]) -> Question | None:
+        """Return a question about a request: how many bytes it gives; none about other calls."""
+        asked = next((event for event in events if isinstance(event, Kmalloc) and event.ptr), None)
+        if asked is None:
+            return None
+        power = max(8, 1 << (asked.bytes_req - 1).bit_length())
+        whole = -(-asked.bytes_req // PAGE_SIZE) * PAGE_SIZE
+        likely = (power, -(-asked.bytes_req // 8) * 8, whole, asked.bytes_req, 2 * asked.bytes_alloc)
+        rooms, right = among(asked.bytes_alloc, likely)
+        return Question(f"How many bytes does a request for {asked.bytes_req} get?", tuple(map(str, rooms)), right)
+
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: ask, give, or wrong.  Raises ValueError if it is none."""
         match action.get("do"):
@@ -469,7 +481,7 @@ def _table(state: KmallocState) -> dict[str, Node]:
     shown = dict(list(rows.items())[:SHOWN_ROWS])
     asked, room = sum(held.asked for held in state.held), sum(held.room for held in state.held)
     note = f"{asked} bytes asked for, {room} given: {_percent(room - asked, room)} wasted" if room else "nothing"
-    return {"t": Table("What you hold", note, ("", "asked", "class", "wasted"), tuple(shown), "lrlr"),
+    return {"t": Table("What you hold", note, ("p", "asked", "class", "wasted"), tuple(shown), "lrlr"),
             **shown}
 
 

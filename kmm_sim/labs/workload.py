@@ -242,7 +242,7 @@ def _table(state: WorkloadState) -> dict[str, Node]:
         "t:failed": Row(("requests that failed", *(state.failures[name] for name in NAMES))),
     }
     note = f"at {now[0].second:.0f} seconds"
-    return {"t": Table("Now", note, ("", "A", "B"), tuple(nodes), "lrr"), **nodes}
+    return {"t": Table("Now", note, ("what", "A", "B"), tuple(nodes), "lrr"), **nodes}
 
 
 def _largest(now: Sample) -> str:

@@ -147,3 +147,10 @@ def test_many_calls_give_every_page_back():
         run.make(GiveBack(letter))
     assert not run.machine.held
     assert all("K" not in node.get("slots", ()) for node in run.scene.values())
+
+
+def test_a_request_asks_how_many_bytes_it_will_give(lab):
+    asked = [frame[4] if len(frame) > 4 else None for frame in lab.frames]
+    assert [question and question[0] for question in asked] == [
+        f"How many bytes does a request for {size} get?" if size else None for size in (100, 100, 90, 0, 120, 9000)]
+    assert [question[1][question[2]] for question in asked if question] == ["128", "128", "96", "128", "16384"]
