@@ -118,7 +118,7 @@ export class BytesPanel {
       return make("button", {
         type: "button", class: "kmm-plain kmm-span-name", tabindex: "-1", "data-stop": key, "data-key": key,
         "data-press": this.bench.formFor(key) ? "1" : undefined, "aria-label": this.bench.describe(key),
-      }, letter ? make("span", { class: "kmm-sample", "data-state": "used", "data-tone": tone ?? "" }, letter) : "", this.bench.say(label));
+      }, letter ? make("span", { class: "kmm-sample", "data-state": "used", "data-tone": tone ?? "", "data-text": letter }) : "", this.bench.say(label));
     }));
   }
 

@@ -29,8 +29,10 @@ export class TablePanel {
       this.head.draw();
       this.align = align;
       this.marked = rows.some((key) => this.bench.nodes.get(key).mark);
-      this.heads.replaceChildren(...columns.map((text, index) =>
-        make("th", { scope: "col", class: this.columnClass(index) }, this.bench.say(text))));
+      this.heads.replaceChildren(...columns.map((text, index) => {
+        const words = this.bench.say(text);
+        return make(words ? "th" : "td", { scope: words ? "col" : undefined, class: this.columnClass(index) }, words);
+      }));
       for (const key of this.rows.keys()) if (!rows.includes(key)) this.rows.delete(key);
     }
     for (const key of rows) {
