@@ -79,7 +79,7 @@ class MemMapLab:
         shares = tuple(round(100 * each / parse_size(other), 4) for other in PAGES)
         return {
             "": Stage(self.title, ("t", "p"), (_form(state),), (), self.caption, (("t", "t", "p"),)),
-            "t": Table("The cost of mem_map", STRUCTS[struct], ("", "sum", "result"), tuple(rows), "lcr"),
+            "t": Table("The cost of mem_map", STRUCTS[struct], ("what", "sum", "result"), tuple(rows), "lcr"),
             **rows,
             "p": Plot("Share of memory", "by size of page", ("p:share",), "bars", "page", "%", names=PAGES,
                       top=1.8),

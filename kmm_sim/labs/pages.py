@@ -335,21 +335,27 @@ def _forms(highmem: bool) -> tuple[Form, ...]:
 def _struct_page(page: PageView) -> dict[str, Node]:
     """Return the struct page, field by field in the order of its bytes."""
     rows = {
-        "t:flags": Row((0, "flags", f"{page.flags:#x}", page.flag_names.partition("(")[2].rstrip(")")),
+        "t:flags": Row(("flags", 0, f"{page.flags:#x}", page.flag_names.partition("(")[2].rstrip(")")),
                        says="What happens to the page, in the low bits; its node and zone, in the high ones."),
-        "t:lru": Row((8, *_first_words(page)), says="Five words that mean something else for each kind of page."),
-        "t:mapping": Row((24, "mapping", _pointer(page.mapping), "of no file" if not page.mapping else "of a file")),
-        "t:index": Row((32, "index", page.index, "where in the file")),
-        "t:private": Row((40, "private", page.private, _private(page))),
-        "t:mapcount": Row((48, *_mapcount(page)), says="One less than the number of page tables that map the page."),
-        "t:refcount": Row((52, "_refcount", page.refcount, _references(page)), tone=3 if page.refcount else 0,
+        "t:lru": Row(_with_place(8, _first_words(page)), says="Five words that mean something else for each kind of "
+                                                              "page."),
+        "t:mapping": Row(("mapping", 24, _pointer(page.mapping), "of no file" if not page.mapping else "of a file")),
+        "t:index": Row(("index", 32, page.index, "where in the file")),
+        "t:private": Row(("private", 40, page.private, _private(page))),
+        "t:mapcount": Row(_with_place(48, _mapcount(page)), says="One less than the number of page tables that map "
+                                                                 "the page."),
+        "t:refcount": Row(("_refcount", 52, page.refcount, _references(page)), tone=3 if page.refcount else 0,
                           mark="now" if page.refcount else "", says="get_page() adds one, put_page() takes one away."),
-        "t:address": Row(("", "page_address()", _pointer(page.address), _address(page))),
+        "t:address": Row(("page_address()", "", _pointer(page.address), _address(page))),
     }
     where = "as a 64-bit kernel lays it out" if page.pointers == 4 else f"64 bytes at {page.struct_page:#x}"
     note = f"pfn {page.pfn:#x}, zone {page.zone}; {where}"
-    table = Table("struct page", note, ("at", "field", "value", "which says"), tuple(rows), "rccl")
+    table = Table("struct page", note, ("field", "at", "value", "which says"), tuple(rows), "crcl")
     return {"t": table, **rows}
+
+
+def _with_place(at: int, field: tuple[str, str, str]) -> tuple[str | int, ...]:
+    return field[0], at, *field[1:]
 
 
 def _pointer(value: int) -> str:

@@ -204,12 +204,12 @@ def _checks(state: ZonesState) -> dict[str, Node]:
         tried = "gives" if check.zone == gives else "not asked" if check.ok else "passed over"
         sign = ">" if check.counted > check.mark + check.reserve else "≤"
         words = f"{check.counted:,} {sign} {check.mark + check.reserve:,}"
-        cells = number, check.zone, f"{check.free:,}", f"{check.mark:,}", f"{check.reserve:,}", words, tried
+        cells = f"{number}. {check.zone}", f"{check.free:,}", f"{check.mark:,}", f"{check.reserve:,}", words, tried
         tone, mark = (3, "yes") if check.zone == gives else (0, "skip") if check.ok else (4, "no")
         rows[f"t:{check.zone}"] = Row(cells, tone=tone, mark=mark)
     note = f"next: alloc_pages({gfp_names(state.gfp)}, {state.order}), first attempt, at the low mark"
-    columns = ("", "zone", "free", "low", "reserve", "may it?", "so it")
-    return {"t": Table("The zones that this request tries", note, columns, tuple(rows), "rlrrrcl"), **rows}
+    columns = ("zone", "free", "low", "reserve", "may it?", "so it")
+    return {"t": Table("The zones that this request tries", note, columns, tuple(rows), "lrrrcl"), **rows}
 
 
 def _free_pages(state: ZonesState) -> dict[str, Node]:
