@@ -87,7 +87,7 @@ class LivePage:
 
     def wait_live(self) -> None:
         """Wait until Python runs and every cell was run, or until it says why not."""
-        self.page.wait_for_function("['yes', 'failed'].includes(document.documentElement.dataset.live)",
+        self.page.wait_for_function("() => ['yes', 'failed'].includes(document.documentElement.dataset.live)",
                                     timeout=STARTED)
         assert self.state == "yes", self.status
 

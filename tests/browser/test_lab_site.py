@@ -42,7 +42,7 @@ def lab(started):
     bench = started.page.locator(".kmm-bench").first
     bench.scroll_into_view_if_needed()
     bench.get_by_role("button", name="Reset").click(force=True)
-    started.page.wait_for_function(f"{AT}[0] === 0 && {AT}[1] > 0")
+    started.page.wait_for_function(f"() => {AT}[0] === 0 && {AT}[1] > 0")
     return bench
 
 
@@ -68,7 +68,7 @@ def test_before_python_the_run_can_be_stepped_and_scrubbed(before):
 def test_before_python_the_run_plays(before):
     live, bench = before
     bench.get_by_role("button", name="Play").click()
-    live.page.wait_for_function(f"{AT}[0] >= 2")
+    live.page.wait_for_function(f"() => {AT}[0] >= 2")
     bench.get_by_role("button", name="Pause").click()
     expect(bench.get_by_role("button", name="Play")).to_be_visible()
 
@@ -116,10 +116,10 @@ def test_a_click_allocates_and_a_click_frees(lab):
     lab.get_by_role("button", name="Allocate", exact=True).click()
     used = lab.locator(".kmm-block[data-state=used]")
     expect(used).to_have_accessible_name(re.compile("pfn 0 to 3, order 2"))
-    lab.page.wait_for_function(AT_END)
+    lab.page.wait_for_function("() => " + AT_END)
     used.click()
     expect(used).to_have_count(0)
-    lab.page.wait_for_function(AT_END)
+    lab.page.wait_for_function("() => " + AT_END)
     expect(lab.locator(".kmm-block[data-key]")).to_have_count(1)
     expect(lab.locator(".kmm-log")).to_contain_text("mm_page_free: pfn=0x0 order=2")
 
@@ -127,7 +127,7 @@ def test_a_click_allocates_and_a_click_frees(lab):
 def test_the_keyboard_allocates_and_frees(lab):
     lab.locator(".kmm-call[data-does=alloc] input").focus()
     lab.page.keyboard.press("Enter")
-    lab.page.wait_for_function(AT_END)
+    lab.page.wait_for_function("() => " + AT_END)
     used = lab.locator(".kmm-block[data-state=used]")
     expect(used).to_have_count(1)
     used.focus()
@@ -161,7 +161,7 @@ def test_a_click_is_soon_on_the_screen(lab):
           watch.observe(bench.querySelector(".kmm-count"), { childList: true, characterData: true, subtree: true });
           bench.querySelector(".kmm-call[data-does=alloc] .kmm-do").click();
         })"""))
-        lab.page.wait_for_function(AT_END)
+        lab.page.wait_for_function("() => " + AT_END)
         lab.get_by_role("button", name="Undo").click()
     assert sorted(times)[len(times) // 2] < 250, times
 

@@ -79,7 +79,7 @@ def test_an_action_on_a_lab_starts_python_and_is_done_then(saving):
       }
     }""")
     saving.wait_live()
-    saving.page.wait_for_function("performed.some(([, actions]) => actions.length)")
+    saving.page.wait_for_function("() => performed.some(([, actions]) => actions.length)")
     assert [True, [1, 2]] in saving.page.evaluate("performed")
 
 

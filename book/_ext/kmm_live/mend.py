@@ -15,6 +15,8 @@ any.
 import re
 from pathlib import Path
 
+from .policy import with_policy
+
 TABS = re.compile(r'[ \t]*<script[^>]* src="[^"]*/design-tabs\.js[^"]*"></script>\n?')
 REPAIRS = (
     (re.compile(r'[ \t]*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>\n?'), ""),
@@ -31,7 +33,7 @@ def mend_pages(site: Path) -> None:
         if "_static" in page.relative_to(site).parts:
             continue
         text = page.read_text(encoding="utf-8")
-        mended = mend(text)
+        mended = with_policy(mend(text))
         if mended != text:
             page.write_text(mended, encoding="utf-8")
     for script in (site / "_static").glob("vendor/fontawesome/*/js"):

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a page may load and run: files of this site, and the inline scripts that the build wrote, by their hashes.
+
+The promise that nothing leaves the reader's computer is thus kept by the browser, not only by us.  Python in the page
+needs 'wasm-unsafe-eval'; styles may be inline, since the theme, the editor and widgets write them.
+"""
+
+import base64
+import hashlib
+import re
+from html import escape, unescape
+
+INLINE = re.compile(r"<script(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.DOTALL)
+HANDLER = re.compile(r'<\w[^>]*? on\w+="([^"]*)"')
+DATA = re.compile(r'type="(?!text/javascript"|module")')
+CHARSET = re.compile(r"<meta charset=[^>]*>")
+
+
+def with_policy(page: str) -> str:
+    """Return the page with its Content-Security-Policy, in the first place where it can stand."""
+    if "Content-Security-Policy" in page:
+        return page
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{escape(policy(page))}">'
+    return CHARSET.sub(lambda found: f"{found[0]}\n    {meta}", page, count=1)
+
+
+def policy(page: str) -> str:
+    """Return what this page may do."""
+    handlers = [unescape(text) for text in HANDLER.findall(page)]  # the theme's buttons: full screen, print
+    hashes = sorted({f"'sha256-{sha256(text)}'" for text in [*inline_scripts(page), *handlers]})
+    return "; ".join([
+        "default-src 'self'",
+        " ".join(["script-src 'self' 'wasm-unsafe-eval' 'unsafe-hashes'", *hashes]),
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+    ])
+
+
+def inline_scripts(page: str) -> list[str]:
+    """Return the texts of the scripts that a browser would run; data in a script element is none."""
+    return [found["text"] for found in INLINE.finditer(page)
+            if " src=" not in found["attributes"] and not DATA.search(found["attributes"])]
+
+
+def sha256(text: str) -> str:
+    """Return the hash of a script as a policy has it."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
