@@ -51,6 +51,10 @@ def test_the_book_answers_each_claim_of_the_notes(claim):
     assert not missing
 
 
+def test_every_claim_of_the_notes_has_an_answer():
+    assert {claim.number for claim in CLAIMS} - {0} == set(range(1, 44))
+
+
 @each_claim
 def test_the_answer_has_a_place_in_the_page(claim, built_book):
     assert f'id="{claim.anchor}"' in (built_book / f"book/{claim.chapter}.html").read_text(encoding="utf-8")
