@@ -78,6 +78,7 @@ export class ShelvesPanel {
       slot.dataset.used = letter ? "1" : "";
       if (widths.length) slot.style.flexGrow = widths[index] ?? 1;
       if (refs[index]) slot.dataset.ref = refs[index];
+      else delete slot.dataset.ref;
       const pressed = letter && this.bench.formFor(`${key}/${index}`);
       slot.dataset.press = pressed ? "1" : "";
       slot.setAttribute("aria-label", this.bench.describe(`${key}/${index}`));
