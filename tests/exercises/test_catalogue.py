@@ -1,6 +1,7 @@
 """Every sentence an exercise says can be translated: it stands in ``_()`` or ``plural()``, whole."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,16 +12,17 @@ import kmm_sim.exercises
 
 MODULES = sorted(Path(kmm_sim.exercises.__file__).parent.glob("*.py"))
 MARKS = {"_", "plural"}
+KERNEL = re.compile(r"(Node \d+, zone|BUG:|WARNING:|Oops:|Mem-Info:|Call Trace:|CPU:)")
 
 
 def is_sentence(text):
-    return len(text.split()) > 3 and text.strip()[:1].isupper() and "\n" not in text
+    return len(text.split()) > 3 and text.strip()[:1].isupper() and "\n" not in text and not KERNEL.match(text)
 
 
 def sentences_without_a_mark(node, marked=False):
     """Constants with three words and more that are neither marked, nor docstrings, nor errors for programmers.
 
-    Text of several lines is code or a kernel's own words, which nobody translates.
+    What the kernel says is nobody's to translate: text of several lines, and lines that begin as its lines do.
     """
     for child in ast.iter_child_nodes(node):
         match child:
