@@ -47,6 +47,7 @@ export class FlowPanel {
     step.label.textContent = this.bench.say(label);
     step.label.setAttribute("aria-label", this.bench.describe(key));
     if (refs) step.element.dataset.ref = refs;
+    else delete step.element.dataset.ref;
     step.value.textContent = this.bench.say(value);
     step.says.textContent = this.bench.say(says);
   }
