@@ -176,9 +176,8 @@ class DetailedBuddyLab(BuddyLab):
         if blocks := _pageblocks(state.pages):
             below |= blocks
             rows[-1] = ("x", "b")
-        if state.failed:
-            below |= _why(state)
-            rows.append(("y",))
+        below |= _why(state)
+        rows.append(("y",))
         panels = tuple(dict.fromkeys(key for row in rows for key in row))
         return {**scene, **below, "": replace(
             stage, panels=panels, layout=tuple(rows), forms=_forms(stage.forms, state.cpu_lists))}
@@ -310,10 +309,12 @@ def _free_in(zone: ZoneSnapshot, number: int) -> int:
 
 
 def _why(state: Seen) -> dict[str, Node]:
-    """Return the sum of the last attempt for each zone."""
-    assert state.failed is not None
+    """Return the sum of the last attempt for each zone; if nothing failed just now, that."""
+    table = Table("Why did it fail?", "the sum for each zone, in pages", ("zone", "pages", ""), ("y:what",), "lrl")
+    if state.failed is None:
+        return {"y": table, "y:what": Row(("", "", "No request has just failed."))}
     gfp, order = state.failed
-    rows: dict[str, Node] = {}
+    rows: dict[str, Node] = {"y:what": Row(("", "", f"{gfp_names(gfp)}, order {order}: the last attempt"), tone=4)}
     for sums in why(state.pages, gfp, order):
         for n, term in enumerate((*sums.free, *sums.least)):
             sign = f"{term.pages:+d}" if term.pages < 0 else str(term.pages)
@@ -322,5 +323,4 @@ def _why(state: Seen) -> dict[str, Node]:
         if sums.room and not sums.block:
             words += "; but no block is large enough"
         rows[f"y:{sums.zone}"] = Row(("", "", words), tone=4 if not sums.ok else 3, mark="yes" if sums.ok else "no")
-    title = f"Why {gfp_names(gfp)}, order {order}, failed"
-    return {"y": Table(title, "the last attempt", ("zone", "pages", ""), tuple(rows), "lrl"), **rows}
+    return {"y": replace(table, rows=tuple(rows)), **rows}

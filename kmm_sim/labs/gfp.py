@@ -397,7 +397,7 @@ def _sum(state: Seen) -> dict[str, Node]:
     sums = low if fast else least
     rows: dict[str, Node] = {}
     for n, term in enumerate(sums.free):
-        rows[f"s:f{n}"] = Row((term.pages, term.words))
+        rows[f"s:f{n}"] = Row((term.pages, f"{term.words} in zone {zone.name}" if n == 0 else term.words))
     rows["s:free"] = Row((sums.free_pages, "count as free"), tone=1)
     for n, term in enumerate(sums.least):
         rows[f"s:l{n}"] = Row((term.pages, term.words))
@@ -407,7 +407,7 @@ def _sum(state: Seen) -> dict[str, Node]:
     if order and sums.room:
         words = "a block is large enough" if sums.block else "no block is large enough"
         rows["s:block"] = Row(("", words), mark="yes" if sums.block else "no")
-    return {"s": Table(f"The sum for {zone.name}", "pages", ("pages", ""), tuple(rows), "rl"), **rows}
+    return {"s": Table("The sum", "for the first zone tried", ("pages", ""), tuple(rows), "rl"), **rows}
 
 
 def _answer(state: Seen) -> dict[str, Node]:
