@@ -233,7 +233,7 @@ def everyday(machine: Machine, load: float = 0.9, pinned: float = 0.06) -> tuple
         Tenant("a large program", large, 8, user, orders=(0,), every=60, lasting=15),
         Tenant("drivers", pinned * pages / 150, 150, kernel, orders=(0, 0, 0, 1)),
         Tenant("packets", 40, 0.2, int(GFP_ATOMIC | Gfp.NOWARN), sizes=(512, 1024, 2048)),
-        Tenant("open files", pages / 100, 20, kernel, sizes=(64, 192, 256)),
-        Tenant("a search", pages / 10, 12, found, sizes=(192, 600), every=30, lasting=4),
-        Tenant("what it leaves", pages / 200, 120, found, sizes=(192, 600), every=30, lasting=4),
+        Tenant("open files", pages / 200, 20, kernel, sizes=(64, 192, 256)),
+        Tenant("a search", pages / 16, 12, found, sizes=(192, 600), every=30, lasting=4),
+        Tenant("what it leaves", pages / 300, 120, found, sizes=(192, 600), every=30, lasting=4),
     )

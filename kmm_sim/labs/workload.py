@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The workload lab: minutes of seeded traffic on two machines, and curves of both.
 
-    workload_lab()                          two machines, lightly and heavily loaded, three minutes
+    workload_lab()                          two machines, lightly and heavily loaded, two minutes
     workload_lab(Setting(load=90), Setting(load=90, slab="slab"))
 """
 
@@ -258,7 +258,7 @@ def _share(now: Sample) -> str:
     return f"{100 * now.slab_active // max(now.slab_total, 1)} % of {now.slab_total >> 10} KiB"
 
 
-def _run(lab: WorkloadLab, settings: Mapping[str, Setting], seconds: int = 180, seed: int = 1) -> Run:
+def _run(lab: WorkloadLab, settings: Mapping[str, Setting], seconds: int = 120, seed: int = 1) -> Run:
     if not 0 <= seconds <= LONGEST:
         raise ValueError(f"seconds are 0 to {LONGEST}, not {seconds}")
     run = Run(_desk(seed, settings), lab)
@@ -272,7 +272,7 @@ def workload_lab(
     a: Setting | None = None,
     b: Setting | None = None,
     *,
-    seconds: int = 180,
+    seconds: int = 120,
     seed: int = 1,
     link: str = "",
     title: str = "",
