@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from kmm_sim import Machine
 from kmm_sim.labs import buddy_lab
+from lab_page import IN_BOTH
 
 SCRIPT = "+0 +1 +0 -0 -1 -2"
 EVENTS = 20  # of that script on 16 pages
@@ -31,6 +32,7 @@ def test_it_opens_at_the_start_of_the_recorded_run(saved):
     expect(saved.find(".kmm-sentence")).to_have_text(re.compile(f"{EVENTS} events were recorded"))
 
 
+@IN_BOTH
 def test_it_steps_forth_and_back(saved):
     saved.find(".kmm-step").click()
     assert saved.blocks == [[0, "hand", "order 4"]]
@@ -78,6 +80,7 @@ def test_what_is_drawn_is_the_machines_own_state(saved):
         assert [pfn for pfn, state_, _ in saved.blocks if state_ == "used"] == list(state.allocated)
 
 
+@IN_BOTH
 def test_it_plays_to_the_end_and_pauses(saved):
     saved.find(".kmm-speed").select_option("4")
     play = saved.find(".kmm-play")
@@ -141,6 +144,7 @@ def test_a_new_bench_goes_on_where_the_old_one_was(saved, open_lab):
 # With Python
 
 
+@IN_BOTH
 def test_a_click_allocates_and_the_block_is_there(open_lab):
     lab = open_lab(buddy_lab(pages=16))
     lab.allocate(2)
@@ -152,6 +156,7 @@ def test_a_click_allocates_and_the_block_is_there(open_lab):
     expect(lab.find("[data-key='m:4'] .kmm-letter")).to_have_attribute("data-text", "M")
 
 
+@IN_BOTH
 def test_a_click_on_a_block_frees_it(open_lab):
     lab = open_lab(buddy_lab(pages=16))
     lab.allocate(2)
@@ -285,6 +290,7 @@ def test_two_clicks_on_a_block_free_it_once(open_lab):
     expect(lab.find(".kmm-notice")).not_to_have_text(re.compile("Not done"))
 
 
+@IN_BOTH
 def test_a_kernel_that_does_not_answer_is_noticed(open_lab):
     lab = open_lab(answers=False)
     lab.allocate(2)

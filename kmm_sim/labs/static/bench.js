@@ -231,9 +231,11 @@ class BenchView {
   // ---- Pointing at a block, anywhere
 
   onPoint(event) {
-    if (event.type === "pointerleave" || event.type === "focusout") return this.light(null);
-    const target = event.target.closest?.("[data-key],[data-ref]");
-    return this.light(target ? target.dataset.key ?? target.dataset.ref : null);
+    const thing = (element) => element.closest?.("[data-key],[data-ref]");
+    const away = event.type === "pointerleave" || event.type === "focusout";
+    const focused = this.root.contains(document.activeElement) && thing(document.activeElement); // it stays lit
+    const target = (!away && thing(event.target)) || focused;
+    this.light(target ? target.dataset.key ?? target.dataset.ref : null);
   }
 
   // A thing lights up, and with it what it refers to and what refers to it.
