@@ -53,6 +53,42 @@ def test_the_lab_is_drawn_and_answers_a_click(chapter):
     expect(bench.locator(".kmm-count")).not_to_have_text(events_before)
 
 
+def test_an_exercise_is_done_and_remembered(chapter, lab_page):
+    """Wrong, right, and the progress that the notebook's kernel keeps in a file."""
+    asks = lab_page.locator(".jp-InputArea", has_text="ex.get_order.check(orders)")
+    index = chapter.locator(".jp-CodeCell").filter(has=asks).evaluate(
+        "cell => [...document.querySelectorAll('.jp-CodeCell')].indexOf(cell)")
+    cell = chapter.locator(".jp-CodeCell").nth(index)
+    cell.scroll_into_view_if_needed()
+
+    def run(code):
+        cell.locator(".cm-content").click()
+        lab_page.keyboard.press("Control+A")
+        lab_page.keyboard.insert_text(code)
+        lab_page.keyboard.press("Control+Enter")
+
+    run("ex.get_order.check([1, 1, 2, 3, 5])")
+    expect(cell.locator('.kmm-exercise[data-outcome="wrong"]')).to_contain_text("number of pages the size needs")
+    run("ex.get_order.check([0, 0, 1, 2, 3])")
+    expect(cell.locator('.kmm-exercise[data-outcome="right"]')).to_contain_text("Tried with 5 cases")
+    run("from kmm_sim.exercises import progress\nprogress.show()")
+    expect(cell.locator(".kmm-exercise")).to_contain_text("1 of 3")
+    expect(cell.locator(".kmm-exercise")).to_contain_text(".kmm-sim/kmm-progress.json")
+
+
+def test_exercises_and_quizzes_are_readable_in_a_notebook(chapter):
+    """JupyterLab draws the same text: a box for an exercise, a question with its answer folded for a quiz."""
+    exercise = chapter.get_by_role("complementary").filter(has_text="Write down the order that it must ask for")
+    exercise.scroll_into_view_if_needed()
+    expect(exercise).to_contain_text("Which order?")
+    quiz = chapter.get_by_role("complementary").filter(has_text="How many pages are yours?")
+    quiz.scroll_into_view_if_needed()
+    expect(quiz.get_by_text("Eight")).to_be_visible()
+    expect(quiz.get_by_text("keeps no change")).to_be_hidden()
+    quiz.get_by_text("Answer", exact=True).click()
+    expect(quiz.get_by_text("keeps no change")).to_be_visible()
+
+
 def test_a_lab_on_a_dead_kernel_says_so_and_still_steps(chapter, lab_page):
     """The last of these tests: the kernel is gone after it."""
     bench = chapter.locator(".kmm-bench").first
