@@ -46,6 +46,10 @@ def small_machine(
         start += zones[name]
     machine = Machine.from_dump({"zones": records})
     machine.node.group_by_mobility = grouped
+    if not grouped:
+        for zone in machine.zones:
+            zone.pageblock_default = Migrate.UNMOVABLE
+            zone.pageblocks.clear()
     _set_up(machine, min_free_pages, reserve_ratio, per_cpu_lists)
     machine.trace.clear()
     return machine

@@ -31,7 +31,7 @@ from kmm_sim.labs.scene import (
 )
 from kmm_sim.labs.view import Called, View
 from kmm_sim.machine import Machine
-from kmm_sim.mm.events import FreeListAdd, FreeListDel, Merge, MmPageAlloc, Split
+from kmm_sim.mm.events import MmPageAlloc, MmPageFree
 from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_DMA, GFP_KERNEL, GFP_NOWAIT, gfp_names
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, PAGEBLOCK_NR_PAGES, Wmark
 from kmm_sim.observe import Snapshot, ZoneSnapshot, frames, snapshot
@@ -69,16 +69,16 @@ class Seen:
         return self
 
 
-def _change(event: Event) -> tuple[int, int]:
-    """Return the zone whose free pages an event changes, and by how many."""
+def _change(event: Event, zones: Sequence[ZoneSnapshot]) -> tuple[int, int]:
+    """Return the place of the zone in which an event takes or gives pages, and how many more are free."""
     match event:
-        case FreeListDel(zone, _, order, _):
-            return zone, -(1 << order)
-        case FreeListAdd(zone, _, order, _, _) | Split(zone, _, order, _):
-            return zone, 1 << order
-        case Merge(zone, _, order, _, _):
-            return zone, -(1 << order)
-    return 0, 0
+        case MmPageAlloc(int(pfn), order, _, _):
+            pages = -(1 << order)
+        case MmPageFree(pfn, order):
+            pages = 1 << order
+        case _:
+            return 0, 0
+    return next(n for n, zone in enumerate(zones) if zone.start_pfn <= pfn < zone.start_pfn + zone.spanned_pages), pages
 
 
 def _failure(event: Event) -> tuple[int, int] | None:
@@ -89,24 +89,24 @@ def _failure(event: Event) -> tuple[int, int] | None:
 
 
 def _look(machine: Machine) -> Seen:
-    """See a machine, with its past: the trace, from its end backward, says how much was free before each event."""
-    state, now = snapshot(machine), {zone.index: zone.nr_free_pages for zone in snapshot(machine).zones}
-    past: dict[int, list[int]] = {zone: [pages] for zone, pages in now.items()}
+    """See a machine with its past: the trace, from its end backward, says how much was free after each event."""
+    state = snapshot(machine)
+    now = [zone.nr_free_pages + zone.nr_pcp_pages for zone in state.zones]
+    past = [tuple(now)]
     for event in reversed(machine.trace):
-        zone, pages = _change(event)
-        now[zone] -= pages
-        for index, line in past.items():
-            line.append(now[index])
+        place, pages = _change(event, state.zones)
+        now[place] -= pages
+        past.append(tuple(now))
     failed = _failure(machine.trace[-1]) if len(machine.trace) else None
     cpu_lists = any(zone.per_cpu_pageset for zone in machine.zones)
-    return Seen(state, tuple(tuple(reversed(line)) for line in past.values()), failed, cpu_lists)
+    return Seen(state, tuple(zip(*reversed(past), strict=True)), failed, cpu_lists)
 
 
 def _frames(state: Seen, events: Sequence[Event]) -> Iterator[Seen]:
     history = state.history
     for event, pages in zip(events, frames(state.pages, events), strict=True):
-        free = [zone.nr_free_pages for zone in pages.zones]
-        history = tuple((*line, count) for line, count in zip(history, free, strict=True))
+        place, more = _change(event, pages.zones)
+        history = tuple((*line, line[-1] + more * (n == place)) for n, line in enumerate(history))
         yield Seen(pages, history, _failure(event), state.cpu_lists)
 
 
@@ -169,13 +169,17 @@ class DetailedBuddyLab(BuddyLab):
         scene = dict(super().draw(state.pages))
         stage = scene[""]
         assert isinstance(stage, Stage)
-        below = _plot(state) | _marks(state.pages) | _fragmentation(state.pages)
+        below = _plot(state) | _fragmentation(state.pages)
+        has_marks = any(zone.watermark[Wmark.LOW] or zone.pcp for zone in state.pages.zones) or state.cpu_lists
         rows: list[tuple[str, ...]] = [(f"m{n}", f"f{n}") for n in _names(state.pages)]
         rows += [(f"p{n}",) for n in _names(state.pages)]
-        rows += [("q", "z"), ("x",)]
+        rows.append(("q", "x"))
+        if has_marks:
+            below |= _marks(state.pages)
+            rows[-1:] = [("q", "z"), ("x",)]
         if blocks := _pageblocks(state.pages):
             below |= blocks
-            rows[-1] = ("x", "b")
+            rows.append(("b",))
         below |= _why(state)
         rows.append(("y",))
         panels = tuple(dict.fromkeys(key for row in rows for key in row))
@@ -238,7 +242,7 @@ def _plot(state: Seen) -> dict[str, Node]:
         marks = tuple(Mark(name, pages + zones[0].watermark_boost, tone) for name, pages, tone in levels)
     elif zones[0].watermark[Wmark.LOW]:
         marks = tuple(Mark(f"{zone.name} low", zone.watermark[Wmark.LOW], 2) for zone in zones)
-    plot = Plot("Free pages", "after each event", tuple(series), "steps", "event", "pages", marks=marks)
+    plot = Plot("Free pages", "those on CPUs' lists included", tuple(series), "steps", "event", "pages", marks=marks)
     return {"q": plot, **series}
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from kmm_sim import Machine
 from kmm_sim.labs import buddy_lab
 from kmm_sim.labs.buddy_detail import MORE_MASKS, SCRIPTS, DetailedBuddyLab, Drain, Script
 from kmm_sim.labs.scene import apply, encode
@@ -50,12 +49,16 @@ def seen_anew(bench):
     return encode(lab.draw(lab.view.look(bench.run.machine)))
 
 
-def test_the_curve_is_the_free_pages_after_each_event():
-    machine = Machine(pages=32)
+@pytest.mark.parametrize("lists", [False, True])
+def test_the_curve_is_what_nobody_holds_after_each_event(lists):
+    machine = small_machine(DMA=32, Normal=64, grouped=False, per_cpu_lists=lists)
     start = snapshot(machine)
-    bench = buddy_lab(machine, "+0 +2 -0 +1 -1", detail=True)
-    told = [32, *(state.zones[0].nr_free_pages for state in frames(start, machine.trace))]
-    assert bench.run.scene["q:Normal"]["values"] == told
+    bench = buddy_lab(machine, "+0 +5 +2 -0 +4 -1 +1 +3 -2", detail=True)
+    for name, first, end in (("DMA", 0, 32), ("Normal", 32, 96)):
+        told = [end - first] + [
+            end - first - sum(1 << held.order for held in state.allocated.values() if first <= held.pfn < end)
+            for state in frames(start, machine.trace)]
+        assert bench.run.scene[f"q:{name}"]["values"] == told
 
 
 def test_a_request_goes_through_the_zones_and_the_sums_say_why_none_will_do():
