@@ -124,7 +124,7 @@ class _Ruler:
             case Plot():
                 return HEAD + 190 + 30
             case Map():
-                return HEAD + (292 if narrow else 274)
+                return HEAD + (308 if narrow else 276)
         return 0
 
     def table_row(self, key: str, width: float) -> float:

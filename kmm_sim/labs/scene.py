@@ -14,8 +14,9 @@ A text is a string, or a phrase: a tuple of its name and what goes into its gaps
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
+from itertools import groupby
 from typing import Any
 
 from kmm_sim.labs.forms import Choice, Flags, Form, Gap, Number, Pick, Toggle, Typed
@@ -85,6 +86,7 @@ __all__ = [
 
 Json = Any
 MAX_EXACT = (1 << 53) - 1
+MANY_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,15 @@ def _record(node: Any) -> dict[str, Json]:
         value = getattr(node, each.name)
         if each.default is MISSING or value != each.default:
             record[each.name] = as_json(value)
+    if isinstance(node, Span) and len(node.data) > MANY_BYTES:
+        record["data"] = [each if count == 1 else [each, count] for each, count in _runs(node.data)]
     return record
+
+
+def _runs(data: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield each byte with how many of it follow each other: a page of zeros need not travel as 4096 of them."""
+    for byte, same in groupby(data):
+        yield byte, len(list(same))
 
 
 def as_json(value: Any) -> Json:

@@ -87,6 +87,12 @@ def test_a_number_that_javascript_would_round_travels_as_its_digits():
     assert as_json((0xFFFF888000040040, 12, True)) == [str(0xFFFF888000040040), 12, True]
 
 
+def test_many_bytes_travel_as_runs():
+    stale = (*(0x5A,) * 512, 1, *(0,) * 15000)
+    assert encode({"b:0": Span(16384, stale)})["b:0"]["data"] == [[0x5A, 512], 1, [0, 15000]]
+    assert encode({"b:0": Span(64, (0,) * 64)})["b:0"]["data"] == [0] * 64
+
+
 def test_room_is_kept_for_every_panel_alone_and_for_all_of_them():
     alone = {key: every_panel_lab((key,), FORMS[:1])._room for key in PANELS}
     assert all(narrow > wide > 400 for wide, narrow in alone.values()), alone

@@ -6,6 +6,8 @@ import { Roving } from "./roving.js";
 const NARROW_BYTES = 440; // CSS pixels, below which a row has half as many bytes
 const ROWS_ALIKE = 3; // so many rows of the same byte, or more, become one
 
+// Many bytes come as runs: [byte, how many].
+const spread = (data = []) => data.flatMap((each) => (Array.isArray(each) ? Array(each[1]).fill(each[0]) : [each]));
 const hex = (byte) => byte.toString(16).padStart(2, "0");
 
 export class BytesPanel {
@@ -44,7 +46,8 @@ export class BytesPanel {
     this.bytes = [];
     this.owner = [];
     for (const key of spans) {
-      const { size, data = [], fill = 0 } = this.bench.nodes.get(key);
+      const { size, data: given, fill = 0 } = this.bench.nodes.get(key);
+      const data = spread(given);
       for (let at = 0; at < size; at++) {
         this.bytes.push(data[at] ?? fill);
         this.owner.push(key);
@@ -140,7 +143,8 @@ export class BytesPanel {
 
   text() {
     return (this.bench.nodes.get(this.key).spans ?? []).map((key) => {
-      const { size, data = [], fill = 0 } = this.bench.nodes.get(key);
+      const { size, data: given, fill = 0 } = this.bench.nodes.get(key);
+      const data = spread(given);
       const shown = data.slice(0, 32).map(hex).join(" ");
       const rest = size - Math.min(data.length, 32);
       return `${this.says(key)}: ${[shown, rest > 0 && data.length <= 32 ? this.bench.say(["bytes.same", rest, hex(fill)]) : ""].filter(Boolean).join(", ")}${data.length > 32 ? " …" : ""}`;
