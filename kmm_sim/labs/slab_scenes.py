@@ -53,12 +53,11 @@ def places_shelves(panel: str, view: CacheView, title: Text, note: Text, limits:
     shelves: list[tuple[str, Text, Text, Iterable[str]]] = []
     for cpu, its in enumerate(view.cpus):
         own = [_key(panel, its.slab)] if its.slab is not None else []
-        shelves.append((f"cpu{cpu}", f"CPU {cpu}: its slab", "objects come from here", own))
-        note_aside = f"at most {limits.aside} slabs, then all go to the node"
-        shelves.append((f"aside{cpu}", f"CPU {cpu}: put aside", note_aside, _keys(panel, its.partial)))
-    shelves.append(("node", "Node: partial", f"keeps {limits.node} slabs, even empty", _keys(panel, view.partial)))
+        shelves.append((f"cpu{cpu}", f"CPU {cpu}", "its slab", own))
+        shelves.append((f"aside{cpu}", f"CPU {cpu}, aside", f"{limits.aside} at most", _keys(panel, its.partial)))
+    shelves.append(("node", "Node", f"partial, keeps {limits.node}", _keys(panel, view.partial)))
     full = [_key(panel, slab.pfn) for slab in view.slabs.values() if not slab.place]
-    shelves.append(("full", "Full", "on no list at all", full))
+    shelves.append(("full", "Full", "on no list", full))
     return _panel(panel, title, note, shelves, boxes)
 
 
