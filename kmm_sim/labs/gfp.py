@@ -155,9 +155,9 @@ class GfpLab:
 
     def draw(self, state: Seen) -> Scene:
         """Return the scene: the mask, what it permits, the zones, the stages, the sum, the answer."""
-        layout = (("w", "z"), ("l",), ("s", "a", "a"), ("m",))
+        layout = (("w", "a"), ("l",), ("z", "z", "s"), ("m",))
         scene: dict[str, Node] = {"": Desktop(
-            self.title, ("w", "z", "l", "s", "a", "m"), _forms(state), (), self.caption, layout=layout)}
+            self.title, ("w", "a", "l", "z", "s", "m"), _forms(state), (), self.caption, layout=layout)}
         request = state.request
         return scene | _mask(request) | _permits(request) | _flow(state) | _zones(state) | _sum(state) | _answer(state)
 
@@ -260,7 +260,7 @@ def _permits(request: Request) -> dict[str, Node]:
     """Return what the allocator may do for this request, and why."""
     rows = {f"a:{name}": Row((what, why), mark="yes" if yes else "no") for name, what, yes, why in permissions(request)}
     where = CONTEXTS[request.context]
-    return {"a": Table("What it may do", where, ("the allocator may", "because"), tuple(rows), "ll"), **rows}
+    return {"a": Table("What it may do", where, ("it may", "because"), tuple(rows), "ll"), **rows}
 
 
 def permissions(request: Request) -> Iterator[tuple[str, str, bool, str]]:
@@ -269,22 +269,22 @@ def permissions(request: Request) -> Iterator[tuple[str, str, bool, str]]:
     direct = bool(gfp & Gfp.DIRECT_RECLAIM)
     why = "__GFP_DIRECT_RECLAIM" if direct else "no __GFP_DIRECT_RECLAIM"
     bad = direct and context in ATOMIC
-    yield "sleep", "sleep and reclaim itself", direct, f"{why}, but nobody can sleep here!" if bad else why
+    yield "sleep", "sleep, reclaim", direct, f"{why}, but nobody can sleep here!" if bad else why
     kswapd = bool(gfp & Gfp.KSWAPD_RECLAIM)
     yield "kswapd", "wake kswapd", kswapd, "__GFP_KSWAPD_RECLAIM" if kswapd else "no __GFP_KSWAPD_RECLAIM"
-    for name, what, flag in (("io", "write to disk", Gfp.IO), ("fs", "call into filesystems", Gfp.FS)):
+    for name, what, flag in (("io", "write to disk", Gfp.IO), ("fs", "enter filesystems", Gfp.FS)):
         yes = direct and bool(gfp & flag)
         yield name, what, yes, f"__GFP_{flag.name}" if yes else (
             f"no __GFP_{flag.name}" if direct else "it reclaims nothing itself")
-    yield "reserve", "dip below min", *_reserves(gfp, order, context)
+    yield "reserve", "go below min", *_reserves(gfp, order, context)
     oom = direct and bool(gfp & Gfp.FS) and order <= PAGE_ALLOC_COSTLY_ORDER and gfp_zone(gfp) >= 2 and not gfp & (
         Gfp.NORETRY | Gfp.RETRY_MAYFAIL | Gfp.THISNODE) and context != "memalloc"
-    yield "oom", "have a process killed", oom, _why_no_oom(gfp, order) if not oom else "small order, reclaim with FS"
+    yield "oom", "have one killed", oom, _why_no_oom(gfp, order) if not oom else "small order, reclaim with FS"
     fails = not (gfp & Gfp.NOFAIL and direct)
     yield "fail", "return NULL", fails, "look at the answer" if fails else "__GFP_NOFAIL"
     warn = fails and not gfp & Gfp.NOWARN
     no_report = "__GFP_NOWARN" if fails else "__GFP_NOFAIL"
-    yield "warn", "report it in the log", warn, "no __GFP_NOWARN" if warn else no_report
+    yield "warn", "write a report", warn, "no __GFP_NOWARN" if warn else no_report
 
 
 def _reserves(gfp: int, order: int, context: str) -> tuple[bool, str]:
