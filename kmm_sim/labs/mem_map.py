@@ -71,15 +71,15 @@ class MemMapLab:
         total, size, each = parse_size(ram), parse_size(page), int(struct)
         cost = mem_map_cost(total, size, each)
         rows: dict[str, Node] = {
-            "t:pages": Row(("pages", f"{ram} / {page}", f"{total // size:,}")),
-            "t:bytes": Row(("bytes for them", f"{total // size:,} * {each}", f"{cost:,}")),
-            "t:mib": Row(("that is", "", _amount(cost)), tone=2, mark="now"),
-            "t:share": Row(("of all memory", f"{each} / {size:,}", _share(each, size)), tone=2, mark="now"),
+            "t:pages": Row((f"pages: {ram} / {page}", f"{total // size:,}")),
+            "t:bytes": Row((f"bytes: {each} for each", f"{cost:,}")),
+            "t:mib": Row(("that is", _amount(cost)), tone=2, mark="now"),
+            "t:share": Row((f"of all memory: {each} / {size:,}", _share(each, size)), tone=2, mark="now"),
         }
         shares = tuple(round(100 * each / parse_size(other), 4) for other in PAGES)
         return {
             "": Stage(self.title, ("t", "p"), (_form(state),), (), self.caption, (("t", "t", "p"),)),
-            "t": Table("The cost of mem_map", STRUCTS[struct], ("what", "sum", "result"), tuple(rows), "lcr"),
+            "t": Table("The cost of mem_map", STRUCTS[struct], ("sum", "result"), tuple(rows), "lr"),
             **rows,
             "p": Plot("Share of memory", "by size of page", ("p:share",), "bars", "page", "%", names=PAGES,
                       top=1.8),

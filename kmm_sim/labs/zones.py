@@ -202,14 +202,15 @@ def _checks(state: ZonesState) -> dict[str, Node]:
     rows: dict[str, Node] = {}
     for number, check in enumerate(state.tries, 1):
         tried = "gives" if check.zone == gives else "not asked" if check.ok else "passed over"
+        rest = f" − {check.free - check.counted:,}" if check.free > check.counted else ""
         sign = ">" if check.counted > check.mark + check.reserve else "≤"
-        words = f"{check.counted:,} {sign} {check.mark + check.reserve:,}"
-        cells = f"{number}. {check.zone}", f"{check.free:,}", f"{check.mark:,}", f"{check.reserve:,}", words, tried
+        sum_ = f"{check.mark:,} + {check.reserve:,}"
+        cells = f"{number}. {check.zone}", f"{check.free:,}{rest}", sign, sum_, tried
         tone, mark = (3, "yes") if check.zone == gives else (0, "skip") if check.ok else (4, "no")
         rows[f"t:{check.zone}"] = Row(cells, tone=tone, mark=mark)
     note = f"next: alloc_pages({gfp_names(state.gfp)}, {state.order}), first attempt, at the low mark"
-    columns = ("zone", "free", "low", "reserve", "may it?", "so it")
-    return {"t": Table("The zones that this request tries", note, columns, tuple(rows), "lrrrcl"), **rows}
+    columns = ("zone", "free", "is", "low + reserve", "so it")
+    return {"t": Table("The zones that this request tries", note, columns, tuple(rows), "lrlll"), **rows}
 
 
 def _free_pages(state: ZonesState) -> dict[str, Node]:

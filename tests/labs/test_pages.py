@@ -180,13 +180,13 @@ def test_the_zones_lab_reads_its_forms():
 ])
 def test_the_cost_of_mem_map_is_worked_out(sizes, cost, share):
     scene = MemMapLab().draw(sizes)
-    assert scene["t:mib"].cells[2] == cost
-    assert scene["t:share"].cells[2] == share
+    assert scene["t:mib"].cells[1] == cost
+    assert scene["t:share"].cells[1] == share
 
 
 def test_the_calculator_opens_with_the_sum_of_the_books():
     lab = mem_map_lab()
-    assert lab.scene["t:mib"]["cells"][2] == "20 MiB"
+    assert lab.scene["t:mib"]["cells"][1] == "20 MiB"
     asked = {"do": "work", "ram": "4 GiB", "page": "4 KiB", "struct": "64"}
     assert MemMapLab().read(asked) == Work("4 GiB", "4 KiB", "64")
     with pytest.raises(ValueError, match="choose from the lists"):
