@@ -43,12 +43,12 @@ slob_lists = compute(
            "`kmalloc()` needs 8 bytes more than it is asked for. What is too large for a page comes from the page "
            "allocator."),
     asks=(
-        Ask(key="kmalloc100", words=_("`kmalloc(100)`"), right="small", read=word(LISTS)),
-        Ask(key="kmalloc247", words=_("`kmalloc(247)`"), right="small", read=word(LISTS)),
-        Ask(key="kmalloc248", words=_("`kmalloc(248)`"), right="medium", read=word(LISTS)),
+        Ask(key="kmalloc100", words=_("kmalloc(100)"), right="small", read=word(LISTS)),
+        Ask(key="kmalloc247", words=_("kmalloc(247)"), right="small", read=word(LISTS)),
+        Ask(key="kmalloc248", words=_("kmalloc(248)"), right="medium", read=word(LISTS)),
         Ask(key="cache248", words=_("an object of 248 bytes from a cache"), right="small", read=word(LISTS)),
-        Ask(key="kmalloc1016", words=_("`kmalloc(1016)`"), right="large", read=word(LISTS)),
-        Ask(key="kmalloc4096", words=_("`kmalloc(4096)`"), right="pages", read=word(LISTS)),
+        Ask(key="kmalloc1016", words=_("kmalloc(1016)"), right="large", read=word(LISTS)),
+        Ask(key="kmalloc4096", words=_("kmalloc(4096)"), right="pages", read=word(LISTS)),
     ),
     mistakes=(
         mistake("forgets the size in front", _("You forgot the 8 bytes that `kmalloc()` writes before the block: 248 "
