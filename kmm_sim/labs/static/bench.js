@@ -66,6 +66,7 @@ class BenchView {
     this.model.off("msg:custom", this.onMessage);
     this.model.off("change:scene", this.onScene);
     document.removeEventListener("kmm:live", this.onLive);
+    for (const panel of this.panels) panel.close?.();
     for (const type of ["beforeprint", "afterprint"]) window.removeEventListener(type, this.onPrint);
     this.permalink.close();
   }
@@ -83,6 +84,7 @@ class BenchView {
     const stage = this.nodes.get("");
     this.tones = Object.fromEntries((stage.kinds ?? []).map(({ letter, tone }) => [letter, tone]));
     this.kindTexts = Object.fromEntries((stage.kinds ?? []).map(({ letter, says }) => [letter, this.say(says)]));
+    for (const panel of this.panels ?? []) panel.close?.();
     this.panels = stage.panels.map((key) => new PANELS[this.nodes.get(key).panel](this, key));
     this.panelOf = new Map(this.panels.map((panel) => [panel.key, panel]));
     this.tip = make("div", { class: "kmm-tip", "aria-hidden": "true" }); // what is pointed at, in a sentence

@@ -36,8 +36,18 @@ export class MapPanel {
     this.canvas.addEventListener("click", (event) => this.choose(this.under(event)));
     this.watch = new ResizeObserver(() => this.paint());
     this.watch.observe(this.element);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paint());
-    new MutationObserver(() => this.paint()).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+    // A canvas does not follow the page from light to dark by itself.
+    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.repaint = () => this.paint();
+    this.dark.addEventListener("change", this.repaint);
+    this.theme = new MutationObserver(this.repaint);
+    this.theme.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  }
+
+  close() {
+    this.dark.removeEventListener("change", this.repaint);
+    this.theme.disconnect();
+    this.watch.disconnect();
   }
 
   draw(touched) {
