@@ -51,7 +51,7 @@ def test_the_simulator_prints_the_flags_as_the_report_does():
     assert dump_page(page)[1] == shown("bad-page-locked")[2]
 
 
-MARKS = re.compile(r" *(\w+): managed +(\d+)  min +(\d+)  low +(\d+)  high +(\d+)  protection \((.*)\)")
+MARKS = re.compile(r"(\w+) +(\d+) +(\d+) +(\d+) +(\d+)  \((.*)\)")
 
 
 def marks() -> dict[int, list[tuple[str, list[int]]]]:
@@ -60,7 +60,7 @@ def marks() -> dict[int, list[tuple[str, list[int]]]]:
     for line in filter(None, shown("watermarks")):
         if line.startswith("vm."):
             zones = found[int(line.rpartition("=")[2])] = []
-        else:
+        elif not line.startswith("zone "):
             name, *numbers, reserves = MARKS.fullmatch(line).groups()
             zones.append((name, [int(number) for number in [*numbers, *reserves.split(", ")]]))
     return found
