@@ -2,8 +2,8 @@
 """What a page may load and run: files of this site, and the inline scripts that the build wrote, by their hashes.
 
 The promise that nothing leaves the reader's computer is thus kept by the browser, not only by us.  Python in the page
-needs 'wasm-unsafe-eval', and a widget that the reader writes comes as a blob; styles may be inline, since the theme, the
-editor and widgets write them.
+needs 'wasm-unsafe-eval', and a widget that the reader writes comes as a blob; styles may be inline, since the theme,
+the editor and widgets write them.
 """
 
 import base64
