@@ -6,7 +6,21 @@ from fractions import Fraction
 import numpy
 import pytest
 
-from kmm_sim.exercises.reading import Blank, Malformed, describe, mapping, sequence, whole_number
+from kmm_sim.exercises.reading import (
+    Blank,
+    Malformed,
+    address,
+    describe,
+    mapping,
+    number,
+    numbers,
+    sequence,
+    table,
+    truth,
+    whole_number,
+    word,
+    words_of,
+)
 
 
 @pytest.mark.parametrize("seven", [7, 7.0, numpy.int64(7), numpy.uint8(7), numpy.float32(7), numpy.array(7),
@@ -80,3 +94,50 @@ def test_anything_can_be_described_shortly():
     assert describe(10**5000) == "<int>"
     assert len(describe("x" * 10**6)) < 100
     assert len(describe(list(range(10**6)))) < 200
+
+
+@pytest.mark.parametrize("way", ["GFP_KERNEL", "gfp_kernel", " GFP KERNEL ", "gfp-kernel", 0xCC0])
+def test_a_word_may_be_spelt_in_several_ways(way):
+    assert word({"GFP_KERNEL": (0xCC0,), "GFP_ATOMIC": ()})(way, "It") == "GFP_KERNEL"
+
+
+def test_a_word_that_is_not_offered_is_told_what_is():
+    with pytest.raises(Malformed, match="It should be one of `kmalloc`, `vmalloc`, not the text 'malloc'"):
+        word(("kmalloc", "vmalloc"))("malloc", "It")
+    assert word(("kmalloc", "vmalloc"))("vmalloc()", "It") == "vmalloc"
+
+
+def test_yes_and_no_may_be_true_and_false():
+    assert word(("yes", "no"))(True, "It") == "yes"
+    assert word(("yes", "no"))(False, "It") == "no"
+    with pytest.raises(Malformed):
+        word(("kmalloc", "vmalloc"))(True, "It")
+
+
+def test_an_address_may_be_text_or_a_number():
+    assert address("0xffff888000001000", "It") == address(0xFFFF888000001000, "It") == 0xFFFF888000001000
+    assert address("ffff8880_00001000", "It") == 0xFFFF888000001000
+    for value in ("0x", "gh", "0x" + "f" * 17, 1.5, None):
+        with pytest.raises(Malformed):
+            address(value, "It")
+
+
+def test_several_answers_may_be_a_table_or_a_list():
+    keys = ("pages", "bytes")
+    for answer in ({"Pages": 1, " bytes": 2, "more": 3}, [1, 2], (1, 2)):
+        assert table(answer, keys, "It") == {"pages": 1, "bytes": 2}
+    assert table(7, ("pages",), "It") == table([7], ("pages",), "It") == {"pages": 7}
+    with pytest.raises(Malformed, match="no answer for bytes"):
+        table({"pages": 1}, keys, "It")
+    with pytest.raises(Malformed, match="1 entries; there are 2 questions"):
+        table([1], keys, "It")
+
+
+def test_words_have_no_order_and_numbers_do():
+    assert words_of(("a", "b"))(["b", "a"], "It") == words_of(("a", "b"))({"a", "b"}, "It") == {"a", "b"}
+    assert numbers([2, 1.0], "It") == (2, 1)
+    assert numbers(2, "It") == (2,)
+    assert number(2, "It") == number(numpy.float64(2), "It") == 2.0
+    assert truth(numpy.bool_(True), "It") is True
+    with pytest.raises(Malformed):
+        truth(1, "It")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kmm_sim.exercises import CHAPTERS
 from kmm_sim.grade.grading import grade, write_csv, write_report
 from kmm_sim.grade.notebook import Broken, read_cells
 
@@ -286,6 +287,22 @@ def test_the_same_seed_gives_the_same_grades_and_md_is_read_as_well(tmp_path):
     assert "chapter.md: 1 of 3 right, 1 attempted" in ran.stdout
     assert (tmp_path / "marks.csv").read_text().count("\n") == 2
     assert (tmp_path / "out/chapter.md").is_file()
+
+
+EVERYTHING = """
+from kmm_sim.exercises import Series, all_exercises
+for each in all_exercises():
+    exercise = each(seed=5, level=each.levels) if isinstance(each, Series) else each
+    exercise.check(exercise.right_answers[-1])
+"""
+
+
+def test_every_exercise_of_the_book_can_be_graded(tmp_path):
+    """A right answer to each, other than the reference, is right from outside as well."""
+    (tmp_path / "all.ipynb").write_text(ipynb([EVERYTHING]))
+    (found,) = grade([tmp_path / "all.ipynb"], seed=11, chapters=CHAPTERS)
+    assert len(found.outcomes) >= 50
+    assert not [(each.exercise, each.text) for each in found.outcomes if each.outcome != "right"], found.notes
 
 
 def test_a_myst_notebook_is_read_without_its_options(tmp_path):
