@@ -23,9 +23,10 @@ book: html  ## build the book and serve it on http://localhost:8000 (PORT=8001 f
 html: $(SITE)/.complete  ## build the book into _build/html
 
 # --all, because outputs come from kmm_sim as much as from the chapter: a chapter that did not change is run again too.
+# Only if nothing but the text of chapters has changed, theirs are all that is built.
 $(SITE)/.complete: $(VENV)/.book $(SOURCES)
 	@echo "Building the book ..."
-	@$(VENV)/bin/jupyter-book build . --all --quiet -W -n --keep-going >/dev/null
+	@$(VENV)/bin/jupyter-book build . $(if $(filter-out book/%.md,$?),--all) --quiet -W -n --keep-going >/dev/null
 	@touch $@
 	@echo "Built: $(SITE)/index.html"
 
