@@ -351,23 +351,26 @@ def _flow(state: ChooseState) -> dict[str, Node]:
 
 def _step(question: str, answer: Answer | None, decision: Decision | None) -> Step:
     if answer is None:
-        return Step(question, "skipped" if decision else "todo")
+        return Step(question, "skipped" if decision else "todo", says="not asked: it is decided" if decision else "not asked yet")
     return Step(question, "done", answer.answer + (": this decides" if answer.decides else ""), answer.why)
 
 
+FACTS = {"call": "call", "answer": "answer", "room": "bytes given", "where": "where", "row": "physically contiguous"}
+
+
 def _result(state: ChooseState) -> dict[str, Node]:
-    rows: dict[str, Node] = {}
+    rows: dict[str, Node] = {f"r:{key}": Row((words, "–")) for key, words in FACTS.items()}
     if state.need is not None and state.made is not None:
         made, decision = state.made, decide(state.need)
-        rows["r:call"] = Row(("call", decision.call))
-        rows["r:answer"] = Row(("answer", f"{made.address:#x}" if made.address else "NULL"),
+        rows["r:call"] = Row((FACTS["call"], decision.call))
+        rows["r:answer"] = Row((FACTS["answer"], f"{made.address:#x}" if made.address else "NULL"),
                                mark="yes" if made.address else "no")  # fmt: skip
         if made.address:
             waste = made.room - state.need.size * (4 if state.need.percpu else 1)
-            rows["r:room"] = Row(("bytes given", f"{made.room}, of which {waste} not asked for"))
-            rows["r:where"] = Row(("where", _pages(made.pfns)))
+            rows["r:room"] = Row((FACTS["room"], f"{made.room}, of which {waste} not asked for"))
+            rows["r:where"] = Row((FACTS["where"], _pages(made.pfns)))
             row = "yes" if _in_a_row(made.pfns) and not state.need.percpu else "no"
-            rows["r:row"] = Row(("physically contiguous", row), mark=row)
+            rows["r:row"] = Row((FACTS["row"], row), mark=row)
     note = "on a machine of 2 MiB whose free memory is in pieces"
     return {"r": Table("What it gives", note, ("what", "here"), tuple(rows), "lc"), **rows}
 

@@ -42,7 +42,14 @@ from kmm_sim.labs.view import Called, Desk, View
 from kmm_sim.machine import Machine
 from kmm_sim.mm.events import MmPageAlloc
 from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_KERNEL_ACCOUNT, Gfp, gfp_names
-from kmm_sim.mm.kmalloc import KMALLOC_SIZES, ZERO_SIZE_PTR, kmalloc_size_roundup
+from kmm_sim.mm.kmalloc import (
+    KMALLOC_MAX_CACHE_SIZE,
+    KMALLOC_SIZES,
+    ZERO_SIZE_PTR,
+    kmalloc_index,
+    kmalloc_name,
+    kmalloc_size_roundup,
+)
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, get_order
 from kmm_sim.mm.slab_common import KMALLOC_MAX_SIZE
 from kmm_sim.mm.slab_events import Kmalloc, SlabDiscard, SlabNew
@@ -108,6 +115,7 @@ class KmallocState:
     last: Held | None
     slabinfo: str
     asked: tuple[int, ...]
+    shelves: tuple[str, ...] = ()
 
 
 def kmalloc_lab(
@@ -139,9 +147,10 @@ def _opened(lab: KmallocLab, pages: int, script: str) -> Run:
 
 
 def _run(lab: KmallocLab, script: str, machine: Machine) -> Run:
-    desk = _desk(machine)
+    steps = parse(script)
+    desk = _desk(machine, tuple(dict.fromkeys(_class_of(step) for step in steps if isinstance(step, int) and step)))
     run = Run(desk, lab)
-    for call in _recorded(desk, parse(script)):
+    for call in _recorded(desk, steps):
         run.make(call)
     run.keep_as_recorded()
     return run
@@ -156,6 +165,7 @@ class KmallocDesk(Desk):
     last: Held | None
     freed: int
     asked: tuple[int, ...]
+    shelves: tuple[str, ...]  # those that the recorded run will fill, empty until then
 
     def __repr__(self) -> str:
         return repr(self.machine)
@@ -168,11 +178,15 @@ class KmallocDesk(Desk):
         raise ValueError(f"nothing is held under the letter {letter!r}")
 
 
-def _desk(machine: Machine) -> KmallocDesk:
+def _class_of(size: int) -> str:
+    return kmalloc_name(kmalloc_index(size), 0) if size <= KMALLOC_MAX_CACHE_SIZE else "pages"
+
+
+def _desk(machine: Machine, shelves: tuple[str, ...]) -> KmallocDesk:
     """Return a desk with a machine whose caches exist, so that their making is no part of the run."""
     for mask in MASKS.values():
         machine.kmalloc(0, mask)
-    return KmallocDesk(machine=machine, held={}, made=0, last=None, freed=0, asked=())
+    return KmallocDesk(machine=machine, held={}, made=0, last=None, freed=0, asked=(), shelves=shelves)
 
 
 # Calls
@@ -422,7 +436,7 @@ def _look(desk: KmallocDesk) -> KmallocState:
     lines = [line for line in slabinfo(machine).splitlines() if line.split()[0] == name]
     if desk.last is not None and not lines:
         lines = [f"({desk.last.letter} has whole pages: it is in no slab)"]
-    return KmallocState(tuple(desk.held.values()), slabs, desk.last, "".join(lines), desk.asked)
+    return KmallocState(tuple(desk.held.values()), slabs, desk.last, "".join(lines), desk.asked, desk.shelves)
 
 
 def _slab(pfn: int, order: int, objects: int, size: int, letters: Mapping[int, str]) -> SlabState:
@@ -438,10 +452,11 @@ def _pages(held: Held) -> SlabState:
 
 def _shelves(state: KmallocState) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
-    names = sorted(state.slabs, key=_class_size)
+    names = sorted({*state.slabs, *state.shelves}, key=_class_size)
     for name in names:
-        boxes = {f"s:{slab.pfn}": _box(name, slab) for slab in state.slabs[name]}
-        nodes[f"s:{name}"] = Shelf(name, _shelf_note(name, state.slabs[name][0]), tuple(boxes))
+        slabs = state.slabs.get(name, ())
+        boxes = {f"s:{slab.pfn}": _box(name, slab) for slab in slabs}
+        nodes[f"s:{name}"] = Shelf(name, _shelf_note(name, slabs[0]) if slabs else "no slab yet", tuple(boxes))
         nodes |= boxes
     note = "each box a slab, each slot an object" if names else "no slab yet: nothing was asked for"
     return {"s": Shelves("Slabs of kmalloc()", note, tuple(f"s:{name}" for name in names)), **nodes}
