@@ -381,3 +381,20 @@ def test_the_trace_rebuilds_a_machine_under_pressure(seed):
                 held += [(page, order)] if page else []
     validate(machine)
     assert replay(start, machine.trace) == snapshot(machine)
+
+
+@pytest.mark.parametrize("mask", [GFP_NOFS, GFP_NOIO])
+def test_nobody_is_killed_for_a_request_that_may_not_enter_filesystems(mask):
+    """out_of_memory() does nothing without __GFP_FS: there is dirty cache, which kswapd may write and the caller not."""
+    machine = Machine(memory="16 MiB")
+    machine.read_file(10_000, dirty=True)
+    task = machine.start_process("editor", 8)
+    while machine.alloc_page(GFP_NOWAIT) is not None:
+        pass
+    machine.trace.clear()
+    assert machine.alloc_page(mask) is not None
+    stages = [event.stage for event in machine.trace if isinstance(event, SlowPath)]
+    assert "wait" in stages
+    assert "oom" not in stages
+    assert not task.oom_victim
+    validate(machine)
