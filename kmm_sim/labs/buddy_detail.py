@@ -52,6 +52,9 @@ SCRIPTS = {
     "free the odd ones": "every held single page with an odd pfn",
     "some traffic": "16 random steps, drawn from the seed",
 }
+THRESHOLD = 0.5
+"""Up to this index the kernel rather reclaims, above it compacts: vm.extfrag_threshold."""
+
 TYPE_NAMES = ("unmovable", "movable", "reclaimable", "highatomic", "isolated")
 
 
@@ -282,7 +285,9 @@ def _reading(zone: ZoneSnapshot, order: int) -> str:
     index = fragmentation_index(zone, order)
     if index < 0:
         return "finds a block"
-    return "fails: too little memory" if index < 0.5 else "fails: memory is in pieces"
+    if not zone.nr_free_pages:
+        return "fails: nothing is free"
+    return "fails; first free some more" if index <= THRESHOLD else "fails; move pages together"
 
 
 def _pageblocks(state: Snapshot) -> dict[str, Node]:

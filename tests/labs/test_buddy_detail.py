@@ -24,7 +24,8 @@ def test_evens_free_are_of_no_use_for_two_pages_and_odds_mend_it():
     bench = buddy_lab(pages=16, detail=True)
     scene = do(bench, ALL, EVEN)
     assert scene["x:0"]["cells"] == [0, "0%", "", "finds a block"]
-    assert scene["x:1"]["cells"] == [1, "100%", "0.375", "fails: too little memory"]
+    assert scene["x:1"]["cells"] == [1, "100%", "0.375", "fails; first free some more"]
+    assert scene["x:4"]["cells"][3] == "fails; move pages together"
     scene = do(bench, ORDER_1)
     assert scene["y:what"]["cells"][2] == "GFP_KERNEL, order 1: the last attempt"
     assert "no block is large enough" in scene["y:Normal"]["cells"][2]
