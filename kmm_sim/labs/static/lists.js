@@ -124,7 +124,7 @@ export class LinePanel {
     this.bench = bench;
     this.key = key;
     const title = bench.say(bench.nodes.get(key).title);
-    this.line = make("pre", { class: "kmm-line", tabindex: "0", role: "region", "aria-label": title });
+    this.line = make("pre", { class: "kmm-line", tabindex: "0", role: "group", "aria-label": title });
     this.element = make("section", { class: "kmm-panel kmm-proc" },
       make("div", { class: "kmm-head" }, make("span", { class: "kmm-name kmm-path" }, title)), this.line);
   }
