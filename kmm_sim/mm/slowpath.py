@@ -171,7 +171,7 @@ def should_reclaim_retry(request: Request, alloc_flags: int, no_progress_loops: 
 def alloc_pages_may_oom(request: Request) -> tuple[int | None, bool]:
     """Try once more, then kill a process if that can help; return the pfn, and whether to go on.
 
-    Linux: __alloc_pages_may_oom(), mm/page_alloc.c, out_of_memory(), mm/oom_kill.c
+    Linux: __alloc_pages_may_oom(), out_of_memory(), mm/page_alloc.c, mm/oom_kill.c
     """
     node, gfp = request.node, request.gfp
     pfn = request.try_freelist(ALLOC_WMARK_HIGH)

@@ -385,7 +385,7 @@ def test_the_trace_rebuilds_a_machine_under_pressure(seed):
 
 @pytest.mark.parametrize("mask", [GFP_NOFS, GFP_NOIO])
 def test_nobody_is_killed_for_a_request_that_may_not_enter_filesystems(mask):
-    """out_of_memory() does nothing without __GFP_FS: there is dirty cache, which kswapd may write and the caller not."""
+    """out_of_memory() does nothing without __GFP_FS: kswapd writes the dirty cache that the caller must not touch."""
     machine = Machine(memory="16 MiB")
     machine.read_file(10_000, dirty=True)
     task = machine.start_process("editor", 8)
