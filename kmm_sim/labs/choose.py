@@ -351,7 +351,8 @@ def _flow(state: ChooseState) -> dict[str, Node]:
 
 def _step(question: str, answer: Answer | None, decision: Decision | None) -> Step:
     if answer is None:
-        return Step(question, "skipped" if decision else "todo", says="not asked: it is decided" if decision else "not asked yet")
+        says = "not asked: it is decided" if decision else "not asked yet"
+        return Step(question, "skipped" if decision else "todo", says=says)
     return Step(question, "done", answer.answer + (": this decides" if answer.decides else ""), answer.why)
 
 
