@@ -237,7 +237,8 @@ tlb = compute(
             **{"6 MiB": 1536, "direct": 6}),
         mistake("the direct map in small pages", _(
             "Through the direct map an entry covers 2 MiB, so 12 MiB take six entries."), direct=3072),
-        mistake("per megabyte", _("You counted megabytes. 1 MiB has 256 pages of 4 KiB, and each is an access."), **{"7 MiB": 7, "12 MiB": 12}),
+        mistake("per megabyte", _("You counted megabytes. 1 MiB has 256 pages of 4 KiB, and each is an access."),
+                **{"7 MiB": 7, "12 MiB": 12}),
     ),
     hints=(_("1536 times 4 KiB: how many MiB is that?"), _("Play it with a TLB of 3 entries and 4 pages: 1 2 3 4 1 2 "
                                                            "3 4."),
