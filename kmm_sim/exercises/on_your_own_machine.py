@@ -30,13 +30,13 @@ __all__ = ["EXERCISES", "buddyinfo", "failure", "oom", "slabinfo", "unusable", "
 # buddyinfo
 
 BUDDYINFO = """
-Node 0, zone      DMA      0      0      0      0      0      1      1      1      0      1      3
-Node 0, zone    DMA32      5      5      2      3      3      7      5      6      5      3     39
+Node 0, zone    DMA   0   0   0   0   0   1   1   1   0   1   3
+Node 0, zone  DMA32   5   5   2   3   3   7   5   6   5   3  39
 """
 
 buddyinfo = read_report(
     name="on-your-own-machine/buddyinfo", title=_("Two lines of buddyinfo"), level=1,
-    task=_("This is /proc/buddyinfo of a machine with 256 MiB, just after boot."),
+    task=_("This is /proc/buddyinfo of a machine with 256 MiB, just after boot, its columns set closer."),
     text=BUDDYINFO,
     asks=(
         Ask(key="dma", words=_("free pages in zone DMA"), right=3808),
