@@ -18,17 +18,19 @@ from functools import partial
 from typing import Any
 
 from kmm_sim.errors import KernelBug
+from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Run
 from kmm_sim.labs.scene import Text
 from kmm_sim.labs.stack_phrases import PHRASES
 from kmm_sim.labs.stack_scene import Happened, Side, draw, tell
-from kmm_sim.labs.view import Desk, View
+from kmm_sim.labs.view import Desk, On, View
 from kmm_sim.machine import Machine
 from kmm_sim.mm.gfp import GFP_KERNEL
 from kmm_sim.mm.page import PAGE_SIZE
 from kmm_sim.mm.stack import STACK_KINDS, Task, end_of_stack
+from kmm_sim.mm.stack_events import StackOver, StackPush
 from kmm_sim.observe import stack_parts
 from kmm_sim.trace import Event
 
@@ -110,6 +112,18 @@ class StackLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return a call as a phrase."""
         return tell(event)
+
+    def ask(self, before: tuple[Side, Side], events: Sequence[Event]) -> Question | None:
+        """Ask what becomes of a call: of that on the right once the one on the left has stopped."""
+        for side, name in zip(before, ("left", "right"), strict=True):
+            steps = [event.event for event in events if isinstance(event, On) and event.machine == name]
+            last = next((step for step in reversed(steps) if isinstance(step, StackPush | StackOver)), None)
+            if last is None:
+                continue
+            over = any(isinstance(step, StackOver) for step in steps)
+            answer = 2 if isinstance(last, StackOver) else int(over)
+            return Question(("st.ask", side.kernel), (("st.ask.fits",), ("st.ask.silent",), ("st.ask.stops",)), answer)
+        return None
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call that a reader asks for.  Raises ValueError if it is none."""

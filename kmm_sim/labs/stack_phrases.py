@@ -76,6 +76,9 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "log.st.well": "schedule()",
         "st.what.magic": "the magic number",
         # Questions
-        "st.ask": "How many bytes will be left on the stack of {0}?",
+        "st.ask": "What becomes of it on Linux {0}?",
+        "st.ask.fits": "It fits.",
+        "st.ask.silent": "It overwrites what lies below, and nobody notices.",
+        "st.ask.stops": "The kernel stops it.",
     }
 )

@@ -146,3 +146,9 @@ def test_what_is_no_call_is_refused_in_a_sentence(action):
 def test_a_script_that_cannot_be_done_is_refused(script):
     with pytest.raises(ValueError, match="is no step"):
         stack_lab(script)
+
+
+def test_the_question_is_what_becomes_of_a_call():
+    questions = [frame[4] for frame in stack_lab(SCRIPT).frames if len(frame) > 4]
+    assert [(text[1], options[answer][0]) for text, options, answer in questions] == [
+        ("2.6.34", "st.ask.fits"), ("2.6.34", "st.ask.silent"), ("6.12", "st.ask.fits"), ("6.12", "st.ask.stops")]
