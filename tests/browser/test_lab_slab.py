@@ -40,6 +40,7 @@ def lab(started):
     started.page.wait_for_function(f"() => {AT}[0] === 0 && {AT}[1] > 0")
     bench.get_by_role("slider").press("End")
     expect(bench.locator(".kmm-slot[data-used='1']")).to_have_count(2)
+    bench.get_by_role("spinbutton").first.fill("1")  # a reset leaves what was typed
     return bench
 
 
