@@ -74,7 +74,7 @@ def test_a_click_on_an_object_frees_it_and_the_same_place_is_given_out_next(lab)
 def test_many_at_once_make_new_slabs_and_shrinking_keeps_those_in_use(lab):
     lab.get_by_role("spinbutton").first.fill("12")
     lab.get_by_role("button", name="Allocate").click()
-    expect(lab.locator(".kmm-slot[data-used='1']")).to_have_count(14)
+    expect(lab.locator(".kmm-slot[data-used='1']")).to_have_count(14, timeout=30_000)  # it is played, event by event
     expect(lab.locator(".kmm-box")).to_have_count(3)
     lab.get_by_role("button", name="Shrink").click()
     expect(lab.locator(".kmm-sentence")).not_to_have_text("")
