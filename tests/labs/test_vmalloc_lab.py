@@ -184,3 +184,9 @@ def test_equal_scripts_give_equal_frames():
     one, other = vmalloc_lab(SCRIPT), vmalloc_lab(SCRIPT)
     assert one.scene == other.scene
     assert one.frames == other.frames
+
+
+def test_a_link_brings_settings_and_actions_back():
+    bench = vmalloc_lab(link="1;vmalloc;pages=32;script=;vmalloc/3;touch/v:ffffc90000000000%2F1/this~page/vmalloc")
+    assert bench.run.frames[-1][0][0] == "vm.miss"
+    assert last(bench)["m"]["count"] == 32
