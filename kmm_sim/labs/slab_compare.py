@@ -64,6 +64,9 @@ class ThreeDesk(Desk):
     held: dict[str, tuple[str, dict[str, int]]]
     made: int
 
+    def __repr__(self) -> str:
+        return "<SLAB, SLUB and SLOB>"
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:

@@ -60,6 +60,9 @@ class DebugDesk(Desk):
     held: tuple[int, ...]
     report: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return "<bytes of an object>"
+
 
 @dataclass(frozen=True, slots=True)
 class DebugState:

@@ -121,7 +121,7 @@ class ArrayCache:
     entry: list[int] = field(default_factory=list)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SlabCache(KmemCache):
     """A cache as SLAB has it; the lists are slabs by pfn, head first.
 

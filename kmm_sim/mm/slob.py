@@ -102,7 +102,7 @@ class SlobState:
     large: dict[int, SlobCache] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SlobCache(KmemCache):
     """A cache as SLOB has it: a size and an alignment.  Linux: struct kmem_cache, mm/slob.c"""
 

@@ -116,7 +116,7 @@ class KmemCacheNode:
         return len(self.slabs)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SlubCache(KmemCache):
     """A cache as SLUB has it: ``oo`` and ``min`` are (order, objects) of a slab.
 

@@ -285,3 +285,9 @@ def test_a_scene_is_as_it_was_when_nothing_changed():
     bench = slab_lab("+3")
     scene = encode(bench.run.lab.draw(bench.run.state))
     assert diff(scene, encode(bench.run.lab.draw(bench.run.state))) == {}
+
+
+@pytest.mark.parametrize("bench", [slab_lab("+3"), three_slabs_lab("a2"), slab_debug_lab("take")])
+def test_a_lab_shows_itself_in_one_short_line(bench):
+    """It is what a notebook that cannot draw it shows."""
+    assert len(repr(bench)) < 80

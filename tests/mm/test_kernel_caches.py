@@ -69,3 +69,9 @@ def test_an_unknown_name_is_answered_with_those_there_are():
 def test_inodes_can_be_reclaimed_and_descriptors_not():
     assert KERNEL_CACHES["inode_cache"].flags & SlabFlags.RECLAIM_ACCOUNT
     assert not KERNEL_CACHES["task_struct"].flags & SlabFlags.RECLAIM_ACCOUNT
+
+
+@pytest.mark.parametrize("allocator", ["slub", "slab", "slob"])
+def test_a_cache_shows_itself_in_one_short_line(allocator):
+    cache = Machine(pages=64, slab=allocator).kmem_cache_create("example", 200)
+    assert repr(cache) == "<struct kmem_cache example object_size:200 size:200>"
