@@ -4,6 +4,7 @@ PORT ?= 8000
 VENV := .venv
 PY   := $(VENV)/bin/python
 SITE := _build/html
+ZIP  := _build/kernel-memory-book.zip
 
 # Everything a page is made from: touch one of these and the next `make html` builds anew.
 SOURCES := _config.yml _toc.yml $(shell find book kmm_sim -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*')
@@ -11,7 +12,7 @@ SOURCES := _config.yml _toc.yml $(shell find book kmm_sim -type f -not -path '*/
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help book html test lint bench bench-site lock picture clean distclean
+.PHONY: help book html test lint bench bench-site zip lock picture clean distclean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -43,6 +44,9 @@ bench: $(PY)  ## time the page allocator beside a toy
 
 bench-site: html $(VENV)/.browser  ## time the live page: until Python is up, a restart, a click
 	$(PY) tools/bench_site.py $(SITE)
+
+zip: html  ## pack the built book as one file, to read where there is no network
+	@$(PY) tools/zip_site.py $(SITE) $(ZIP)
 
 lock: $(VENV)/.test  ## pin anew what requirements*.txt need in turn
 	tools/lock_requirements.sh $(VENV)/bin/uv

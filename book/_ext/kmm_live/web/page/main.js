@@ -60,11 +60,14 @@ document.addEventListener("kmm:act", (event) => {
 });
 
 status.show("recorded");
-live.drawn = drawRecorded(() => session?.unheard()); // a lab greets Python when it is drawn: that starts nothing
-live.drawn.then(() => performance.mark("kmm-drawn"));
-
-if (wantsToSaveData()) status.show("recorded", notLoaded("Python is not loaded, to save data."));
-else if (cells.length) whenIdle(start);
+if (location.protocol === "file:") {
+  status.show("recorded", "This page was opened as a file. The labs and Python need a web server, such as python3 -m http.server.", []);
+} else {
+  live.drawn = drawRecorded(() => session?.unheard()); // a lab greets Python when it is drawn: that starts nothing
+  live.drawn.then(() => performance.mark("kmm-drawn"));
+  if (wantsToSaveData()) status.show("recorded", notLoaded("Python is not loaded, to save data."));
+  else if (cells.length) whenIdle(start);
+}
 
 if ("serviceWorker" in navigator && isSecureContext) {
   const top = new URL(document.documentElement.dataset.content_root ?? "./", location.href);
