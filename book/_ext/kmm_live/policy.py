@@ -14,6 +14,7 @@ from html import escape, unescape
 INLINE = re.compile(r"<script(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.DOTALL)
 HANDLER = re.compile(r'<\w[^>]*? on\w+="([^"]*)"')
 DATA = re.compile(r'type="(?!text/javascript"|module")')
+ELSEWHERE = "window.print()"  # a button that the search page does not have, but meets in the pages that it quotes
 CHARSET = re.compile(r"<meta charset=[^>]*>")
 
 
@@ -27,7 +28,8 @@ def with_policy(page: str) -> str:
 
 def policy(page: str) -> str:
     """Return what this page may do."""
-    handlers = [unescape(text) for text in HANDLER.findall(page)]  # the theme's buttons: full screen, print
+    # The theme's buttons have handlers: full screen, print.
+    handlers = [ELSEWHERE, *(unescape(text) for text in HANDLER.findall(page))]
     hashes = sorted({f"'sha256-{sha256(text)}'" for text in [*inline_scripts(page), *handlers]})
     return "; ".join([
         "default-src 'self'",

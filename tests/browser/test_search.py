@@ -1,0 +1,50 @@
+"""The book's search: it finds what a reader of kernel source types, and the glossary's Chinese words."""
+
+from urllib.parse import quote
+
+import pytest
+
+FINISHED = "() => /Search finished|did not match/.test(document.querySelector('.search-summary')?.innerText ?? '')"
+BREACHES = """document.addEventListener("securitypolicyviolation",
+    ({ effectiveDirective }) => (window.breaches ??= []).push(effectiveDirective))"""
+
+
+def found(page) -> list[str]:
+    """The pages that a finished search lists, once each."""
+    page.wait_for_function(FINISHED)
+    links = page.locator("#search-results li > a").evaluate_all("links => links.map((link) => link.pathname)")
+    return list(dict.fromkeys(link.rpartition("/")[2] for link in links))
+
+
+@pytest.mark.parametrize(("words", "name"), [
+    ("__GFP_NOFAIL", "gfp-flags.html"),
+    ("nofail", "gfp-flags.html"),  # the end of a name, in small letters
+    ("alloc_pages", "getting-pages.html"),
+    ("alloc_pages()", "getting-pages.html"),
+    ("__rmqueue_smallest", "getting-pages.html"),
+    ("rmqueue_smallest", "getting-pages.html"),
+    ("夥伴系統", "glossary.html"),
+    ("頁框", "glossary.html"),
+    ("系統", "glossary.html"),  # the end of a term
+])
+def test_a_word_is_found_where_it_is_explained(page, site, words, name):
+    page.add_init_script(BREACHES)
+    page.goto(f"{site}search.html?q={quote(words)}")
+    assert name in found(page)
+    assert page.evaluate("() => window.breaches ?? []") == []
+
+
+def test_a_name_that_is_nowhere_is_not_found(page, site):
+    page.goto(f"{site}search.html?q=__GFP_NOSUCHTHING")
+    assert found(page) == []
+
+
+def test_a_reader_searches_from_a_chapter_and_lands_on_the_word(page, site):
+    page.goto(site + "book/glossary.html")
+    page.keyboard.press("ControlOrMeta+k")
+    page.locator(".search-button__search-container input[name=q]").fill("__GFP_NOFAIL")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=__GFP_NOFAIL*")
+    assert "gfp-flags.html" in found(page)
+    page.locator("#search-results a[href*='gfp-flags.html']").first.click()
+    page.locator("span.highlighted", has_text="__GFP_NOFAIL").first.wait_for()
