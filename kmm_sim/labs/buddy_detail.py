@@ -321,15 +321,16 @@ def _why(state: Seen) -> dict[str, Node]:
     """Return the sum of the last attempt for each zone; if nothing failed just now, that."""
     table = Table("Why did it fail?", "the sum for each zone, in pages", ("zone", "pages", ""), ("y:what",), "lrl")
     if state.failed is None:
-        return {"y": table, "y:what": Row(("", "", "No request has just failed."))}
+        return {"y": table, "y:what": Row(("none", "", "No request has just failed."))}
     gfp, order = state.failed
-    rows: dict[str, Node] = {"y:what": Row(("", "", f"{gfp_names(gfp)}, order {order}: the last attempt"), tone=4)}
+    rows: dict[str, Node] = {"y:what": Row(("all", "", f"{gfp_names(gfp)}, order {order}: the last attempt"), tone=4)}
     for sums in why(state.pages, gfp, order):
         for n, term in enumerate((*sums.free, *sums.least)):
             sign = f"{term.pages:+d}" if term.pages < 0 else str(term.pages)
-            rows[f"y:{sums.zone}.{n}"] = Row((sums.zone if n == 0 else "", sign, term.words))
+            rows[f"y:{sums.zone}.{n}"] = Row((sums.zone, sign, term.words))
         words = f"counts as free: {sums.free_pages}; must remain: {sums.least_pages}"
         if sums.room and not sums.block:
             words += "; but no block is large enough"
-        rows[f"y:{sums.zone}"] = Row(("", "", words), tone=4 if not sums.ok else 3, mark="yes" if sums.ok else "no")
+        tone, mark = (3, "yes") if sums.ok else (4, "no")
+        rows[f"y:{sums.zone}"] = Row((sums.zone, "", words), tone=tone, mark=mark)
     return {"y": replace(table, rows=tuple(rows)), **rows}

@@ -406,7 +406,7 @@ def _sum(state: Seen) -> dict[str, Node]:
                           mark="yes" if sums.room else "no")
     if order and sums.room:
         words = "a block is large enough" if sums.block else "no block is large enough"
-        rows["s:block"] = Row(("", words), mark="yes" if sums.block else "no")
+        rows["s:block"] = Row((f"{1 << order} in a row", words), mark="yes" if sums.block else "no")
     return {"s": Table("The sum", "for the first zone tried", ("pages", ""), tuple(rows), "rl"), **rows}
 
 
