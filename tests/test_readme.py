@@ -18,6 +18,17 @@ def test_the_session_in_the_readme_is_what_python_prints():
     assert not doctest.DocTestRunner().run(session).failed
 
 
+def test_the_lab_in_contributing_is_one():
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("## Add a lab")[2]
+    space = {"__name__": "contributed"}
+    exec(re.search(r"```python\n(.*?)```", section, re.DOTALL)[1], space)
+    run = space["free_lab"](pages=16).run
+    action = {"do": "take", "order": 3}
+    run.make(run.lab.read(action), action=action)
+    assert [event for event in run.frames[-1] if event == "alloc_pages(GFP_KERNEL, 3)"]
+    assert run.frames[-1][1] == {"t:free": {"cells~": [1, 1, 4]}}
+
+
 @pytest.mark.parametrize("name", READ_FIRST)
 def test_every_make_command_exists(name):
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
