@@ -5,6 +5,7 @@ VENV := .venv
 PY   := $(VENV)/bin/python
 SITE := _build/html
 ZIP  := _build/kernel-memory-book.zip
+PDF  := _build/kernel-memory-book.pdf
 
 # Everything a page is made from: touch one of these and the next `make html` builds anew.
 SOURCES := _config.yml _toc.yml $(shell find book kmm_sim -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*')
@@ -12,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book kmm_sim -type f -not -path '*/
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help book html test lint bench bench-site zip lock picture clean distclean
+.PHONY: help book html test lint bench bench-site zip pdf lock picture clean distclean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -47,6 +48,9 @@ bench-site: html $(VENV)/.browser  ## time the live page: until Python is up, a 
 
 zip: html  ## pack the built book as one file, to read where there is no network
 	@$(PY) tools/zip_site.py $(SITE) $(ZIP)
+
+pdf: html $(VENV)/.browser  ## print the built book as one PDF (needs a font with Chinese)
+	@$(PY) tools/print_book.py $(SITE) $(PDF)
 
 lock: $(VENV)/.test  ## pin anew what requirements*.txt need in turn
 	tools/lock_requirements.sh $(VENV)/bin/uv
