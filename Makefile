@@ -40,8 +40,10 @@ lint: $(VENV)/.test  ## check style, spelling and types
 	$(VENV)/bin/codespell
 	$(PY) -m mypy
 
-bench: $(PY)  ## time the page allocator beside a toy
+bench: html  ## time pages and kmalloc() beside toys, and in the Python of the page
 	PYTHONPATH=. $(PY) tools/bench_page_alloc.py
+	PYTHONPATH=. $(PY) tools/bench_kmalloc.py
+	PYTHONPATH=. $(PY) tools/bench_pyodide.py
 
 bench-site: html $(VENV)/.browser  ## time the live page: until Python is up, a restart, a click
 	$(PY) tools/bench_site.py $(SITE)

@@ -96,33 +96,43 @@ def of_toy(steps: list[Step], pages: int) -> float:
     return rate(steps, toy.alloc, toy.release)
 
 
-def creation() -> tuple[int, float]:
-    """Return the bytes and the seconds that making a machine of 1 TiB takes."""
+def creation() -> tuple[int, int, float]:
+    """Return the bytes of a machine of 1 TiB, those after it gave one page, and the seconds to make it."""
     Machine(memory="1 TiB")
     tracemalloc.start()
-    before, _ = tracemalloc.get_traced_memory()
     machine = Machine(memory="1 TiB")
-    after, _ = tracemalloc.get_traced_memory()
+    made, _ = tracemalloc.get_traced_memory()
+    machine.alloc_pages(int(GFP_KERNEL), 0)
+    used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     begin = time.process_time()
     for _ in range(100):
         machine = Machine(memory="1 TiB")
-    del machine
-    return after - before, (time.process_time() - begin) / 100
+    return made, used, (time.process_time() - begin) / 100
 
 
 def main() -> None:
     """Print a line for each size of memory, and one for making a machine."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     print(f"{count:,} requests; thousands a second")
-    print(f"{'pages':>8} {'toy':>8} {'machine':>8} {'ratio':>6} {'with events':>12}")
+    print(f"{'pages':>8} {'toy':>8} {'machine':>8} {'ratio':>6} {'with events':>12} {'events cost':>12}")
+    rates = []
     for bits in (12, 18, 22):
         steps = requests(count, 1 << bits)
         toy = of_toy(steps, 1 << bits)
         quiet, loud = (of_machine(steps, 1 << bits, trace) for trace in (False, True))
-        print(f"{'2**' + str(bits):>8} {toy / 1e3:8.0f} {quiet / 1e3:8.0f} {quiet / toy:6.2f} {loud / 1e3:12.0f}")
-    size, seconds = creation()
-    print(f"a machine of 1 TiB: {size:,} bytes, {seconds * 1e6:.0f} microseconds")
+        rates.append(quiet)
+        print(
+            f"{'2**' + str(bits):>8} {toy / 1e3:8.0f} {quiet / 1e3:8.0f} {quiet / toy:6.2f} "
+            f"{loud / 1e3:12.0f} {quiet / loud:12.2f}"
+        )
+    print(f"a request at 2**22 pages costs {rates[0] / rates[-1]:.2f} times as much as at 2**12")
+    made, used, seconds = creation()
+    untouched = (1 << 40) // 4096
+    print(
+        f"a machine of 1 TiB: {made:,} bytes, {made / untouched:.4f} an untouched page, "
+        f"{used / untouched:.4f} once it is in use; {seconds * 1e6:.0f} microseconds"
+    )
 
 
 if __name__ == "__main__":
