@@ -21,9 +21,9 @@ import { pathToFileURL } from "node:url";
 const [module, root, requests] = process.argv.slice(1);
 const { loadPyodide } = await import(pathToFileURL(module).href);
 const python = await loadPyodide();
-python.FS.mkdir("/root");
-python.FS.mount(python.FS.filesystems.NODEFS, { root }, "/root");
-python.runPython("import sys; sys.path[:0] = ['/root', '/root/tools']");
+python.FS.mkdir("/project");
+python.FS.mount(python.FS.filesystems.NODEFS, { root }, "/project");
+python.runPython("import sys; sys.path[:0] = ['/project', '/project/tools']");
 console.log(python.runPython(`import bench_pyodide; bench_pyodide.measured(${Number(requests)})`));
 """
 
