@@ -6,6 +6,7 @@ from itertools import takewhile
 
 SHAPE = ("watch it", "the code", "try it", "the real kernel", "then and now", "exercises", "summary")
 CELL_LINES = 20  # about 12 is the habit
+CELL_COLUMNS = 80  # what the column of text shows without scrolling
 CHAPTER_CELLS = 30  # before the exercises; about 25 is the habit
 
 
@@ -65,6 +66,11 @@ def test_cells_are_short_enough_to_retype(page_name, notebook):
     assert len(list(told)) <= CHAPTER_CELLS
     for cell in cells:
         assert len(cell.source.splitlines()) <= CELL_LINES, cell.source
+
+
+def test_no_line_of_a_cell_is_wider_than_the_column(page_name, notebook):
+    lines = [line for cell in code_cells(notebook) for line in cell.source.splitlines()]
+    assert not [line for line in lines if len(line) > CELL_COLUMNS]
 
 
 def test_only_imports_are_hidden(page_name, notebook):
