@@ -78,7 +78,7 @@ class Desk:
         raise AttributeError(f"this desk has no {name!r}, only {', '.join(vars(self))}")
 
     def __repr__(self) -> str:
-        return f"<Desk {' '.join(f'{name}={value!r}' for name, value in vars(self).items())}>"
+        return " and ".join(map(repr, self.machines.values())) or "<Desk without a machine>"
 
     @property
     def machines(self) -> dict[str, Machine]:

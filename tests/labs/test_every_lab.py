@@ -54,6 +54,16 @@ def test_a_lab_is_called_what_its_function_is_called(name):
 
 
 @pytest.mark.parametrize("name", LABS)
+def test_a_lab_is_one_short_line_where_it_cannot_be_drawn(name):
+    lab = made(name)
+    acted(lab)
+    text = lab._repr_mimebundle_()[0]["text/plain"]
+    assert text.startswith("<lab on ")
+    assert "\n" not in text
+    assert len(text) <= 100
+
+
+@pytest.mark.parametrize("name", LABS)
 def test_a_link_to_what_was_done_opens_the_same_run(name):
     lab = made(name)
     run, done = acted(lab)
