@@ -13,6 +13,7 @@ belong together.
 """
 
 import gzip
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -103,6 +104,8 @@ def gather(folders: list[Path], preload: list[str], modules: Path) -> Assets:
     manifest: dict = {"files": {}, "preload": preload}
     for folder in folders:
         part = read_manifest(folder)
+        for each in part.get("files", {}).values():
+            each["sha256"] = hashlib.sha256((folder / each["name"]).read_bytes()).hexdigest()
         manifest["files"] |= part.pop("files", {})
         manifest |= part
     return Assets(tuple(folders), manifest, modules)

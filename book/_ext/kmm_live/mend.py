@@ -10,6 +10,9 @@ are seen are the name.  And the left column belongs to no landmark.
 
 The pictures in the menu of the launch buttons are wanted only once it opens, the script of tabs only where there are
 any.
+
+Where storage is blocked or full, the theme's scripts and the search would stop at their first word to it.  They get
+one that forgets; what is ours (its names begin with kmm) is refused as before, since it tells the reader so.
 """
 
 import re
@@ -18,7 +21,22 @@ from pathlib import Path
 from .policy import with_policy
 
 TABS = re.compile(r'[ \t]*<script[^>]* src="[^"]*/design-tabs\.js[^"]*"></script>\n?')
+FORGETFUL = """<script>
+  for (const name of ["localStorage", "sessionStorage"]) {
+    let real;
+    try { (real = window[name]).setItem("kmm-probe", ""); real.removeItem("kmm-probe"); continue; } catch {}
+    const kept = new Map();
+    const refuse = () => { throw new DOMException("storage is blocked or full", "QuotaExceededError"); };
+    Object.defineProperty(window, name, { configurable: true, value: {
+      getItem: (key) => kept.get(key) ?? real?.getItem(key) ?? null,
+      setItem: (key, text) => { key.startsWith("kmm") ? refuse() : kept.set(key, String(text)); },
+      removeItem: (key) => { kept.delete(key); real?.removeItem(key); },
+    } });
+  }
+  </script>
+  """
 REPAIRS = (
+    (re.compile(r'(?<!  </script>\n  )(?=<script data-cfasync="false">)'), FORGETFUL),
     (re.compile(r'[ \t]*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>\n?'), ""),
     (re.compile(r' aria-label="Toggle hidden content"'), ""),
     (re.compile(r'(<button class="btn search-button-field[^>]*) aria-label="Search"'), r"\1"),

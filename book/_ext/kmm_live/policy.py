@@ -15,13 +15,13 @@ INLINE = re.compile(r"<script(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.D
 HANDLER = re.compile(r'<\w[^>]*? on\w+="([^"]*)"')
 DATA = re.compile(r'type="(?!text/javascript"|module")')
 ELSEWHERE = "window.print()"  # a button that the search page does not have, but meets in the pages that it quotes
+EARLIER = re.compile(r'\n *<meta http-equiv="Content-Security-Policy"[^>]*>')
 CHARSET = re.compile(r"<meta charset=[^>]*>")
 
 
 def with_policy(page: str) -> str:
     """Return the page with its Content-Security-Policy, in the first place where it can stand."""
-    if "Content-Security-Policy" in page:
-        return page
+    page = EARLIER.sub("", page)  # of a page that was written by an earlier build and mended again
     meta = f'<meta http-equiv="Content-Security-Policy" content="{escape(policy(page))}">'
     return CHARSET.sub(lambda found: f"{found[0]}\n    {meta}", page, count=1)
 

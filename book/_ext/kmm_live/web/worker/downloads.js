@@ -31,7 +31,7 @@ export class Downloads {
     return (this.#done * 1000) / Math.max(1, performance.now() - this.#began);
   }
 
-  async #fetch({ name, size }) {
+  async #fetch({ name, size, sha256 }) {
     const answer = await fetch(this.root + name);
     if (!answer.ok) throw new Error(`the site answered ${answer.status} for ${name}. If the book was changed since this page was opened, reload the page`);
     const parts = [];
@@ -48,7 +48,27 @@ export class Downloads {
       throw new Error(`${name} came only in part (${length} of ${size} bytes). Reload the page to try again`);
     const whole = new Uint8Array(length);
     parts.reduce((at, part) => (whole.set(part, at), at + part.length), 0);
+    if (length === size && (await isSpoilt(whole, sha256))) {
+      await forget(this.root + name);
+      throw new Error(`${name} came spoilt. Reload the page to try again`);
+    }
     return whole;
+  }
+}
+
+/** Other bytes than the build wrote: what they would do to Python nobody knows, to wait for ever among it. */
+async function isSpoilt(bytes, sha256) {
+  if (!crypto.subtle) return false; // a page that came over plain http
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(hash, (each) => each.toString(16).padStart(2, "0")).join("") !== sha256;
+}
+
+/** The service worker knows a whole file by its size only: it must not keep this one. */
+async function forget(address) {
+  try {
+    for (const name of await caches.keys()) await (await caches.open(name)).delete(address);
+  } catch {
+    // no storage, so nothing is kept
   }
 }
 
