@@ -53,7 +53,6 @@ __all__ = [
     "flush_all",
     "flush_slab",
     "free_to_partial_list",
-    "get_freelist",
     "get_partial_node",
     "mark_all_used",
     "new_cache",
@@ -215,15 +214,14 @@ def put_cpu_partial(s: SlubCache, c: KmemCacheCpu, slab: Slab, drain: bool) -> N
 
     Linux: put_cpu_partial(), mm/slub.c
     """
-    slabs, to_put = 0, None
-    if c.partial:
-        if drain and c.partial[-1].slabs >= s.cpu_partial_slabs:
-            to_put, c.partial = c.partial, []
-            _tell_cpu_partial_del(s, c, to_put)
-        else:
-            slabs = c.partial[-1].slabs
+    partial, to_put = c.partial, None
+    slabs = partial[-1].slabs if partial else 0
+    if drain and slabs and slabs >= s.cpu_partial_slabs:
+        to_put, c.partial = partial, []
+        partial, slabs = c.partial, 0
+        _tell_cpu_partial_del(s, c, to_put)
     slab.slabs = slabs + 1
-    c.partial.append(slab)
+    partial.append(slab)
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(CpuPartialAdd(s.name, c.cpu, slab.pfn))
     if to_put is not None:
@@ -249,26 +247,6 @@ def put_partials(s: SlubCache, partial_slabs: list[Slab]) -> None:
             add_partial(s, slab, tail=True)
     for slab in reversed(to_discard):
         discard_slab(s, slab)
-
-
-def get_freelist(s: SlubCache, c: KmemCacheCpu, slab: Slab, source: str) -> bool:
-    """Give a slab's whole freelist to this CPU; return whether there was anything on it.
-
-    Linux: get_freelist(), freeze_slab(), mm/slub.c
-    """
-    freelist = slab.freelist
-    slab.inuse = slab.objects
-    slab.frozen = bool(freelist)
-    trace = s.slabs.node.trace
-    if not freelist:
-        c.slab = NO_SLAB
-        if trace is not None:
-            trace.emit(CpuSlabUnload(s.name, c.cpu, slab.pfn))
-        return False
-    c.slab, c.freelist, slab.freelist = slab, freelist, []
-    if trace is not None:
-        trace.emit(CpuSlabLoad(s.name, c.cpu, slab.pfn, source))
-    return True
 
 
 def deactivate_slab(s: SlubCache, c: KmemCacheCpu) -> None:
@@ -339,19 +317,34 @@ def slab_alloc(s: SlubCache, gfp: int, orig_size: int) -> int:
 def slab_refill(s: SlubCache, c: KmemCacheCpu, gfp: int) -> bool:
     """Find the CPU free objects: in its own slab, one put aside, the node's, a new one.
 
-    Linux: ___slab_alloc(), mm/slub.c
+    Its own freelist has run dry; the whole freelist of the slab that is found becomes it.
+
+    Linux: ___slab_alloc(), get_freelist(), freeze_slab(), mm/slub.c
     """
-    if c.slab.pfn >= 0 and get_freelist(s, c, c.slab, "own"):
-        return True
-    if c.partial:
-        slab = c.partial.pop()
-        if s.slabs.node.trace is not None:
-            _tell_cpu_partial_del(s, c, [slab])
-        return get_freelist(s, c, slab, "cpu partial")
-    if s.node.partial:
-        return get_freelist(s, c, get_partial_node(s, c), "node partial")
-    new = new_slab(s, gfp)
-    return new is not None and get_freelist(s, c, new, "new")
+    slab, trace = c.slab, s.slabs.node.trace
+    if slab.freelist:
+        source = "own"  # others have freed objects in it
+    else:
+        if slab.pfn >= 0:  # it is full, and on no list from now on
+            c.slab, slab.frozen = NO_SLAB, False
+            if trace is not None:
+                trace.emit(CpuSlabUnload(s.name, c.cpu, slab.pfn))
+        if c.partial:
+            slab, source = c.partial.pop(), "cpu partial"
+            if trace is not None:
+                _tell_cpu_partial_del(s, c, [slab])
+        elif s.node.partial:
+            slab, source = get_partial_node(s, c), "node partial"
+        elif (new := new_slab(s, gfp)) is not None:
+            slab, source = new, "new"
+        else:
+            return False
+    c.slab, slab.frozen = slab, True
+    c.freelist, slab.freelist = slab.freelist, c.freelist
+    slab.inuse = slab.objects
+    if trace is not None:
+        trace.emit(CpuSlabLoad(s.name, c.cpu, slab.pfn, source))
+    return True
 
 
 def alloc_single(s: SlubCache, gfp: int, orig_size: int) -> int:
@@ -471,9 +464,9 @@ def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
     Linux: slab_free(), do_slab_free(), mm/slub.c
     """
     s = slab.cache
-    offset = ptr - slab.base
-    index = offset // s.size
-    if offset < 0 or index * s.size != offset or index >= slab.objects or not slab.live[index]:
+    offset, size = ptr - slab.base, s.size
+    index = offset // size
+    if index * size != offset or not 0 <= index < slab.objects or not slab.live[index]:
         found = object_index(s, slab, ptr)
         if found is None:
             return
@@ -505,16 +498,18 @@ def slab_free_slow(s: SlubCache, c: KmemCacheCpu, slab: Slab, index: int) -> Non
 
     Linux: __slab_free(), mm/slub.c
     """
-    prior = bool(slab.freelist)
+    freelist = slab.freelist
+    was_full = not freelist
     slab.live[index] = 0
-    if s.slabs.node.trace is not None:
-        s.slabs.node.trace.emit(ObjectPut(s.name, -1, slab.pfn, index))
-        slub_debug.set_freepointer(s, slab, index, slab.freelist[-1] if slab.freelist else None)
-    slab.freelist.append(index)
+    trace = s.slabs.node.trace
+    if trace is not None:
+        trace.emit(ObjectPut(s.name, -1, slab.pfn, index))
+        slub_debug.set_freepointer(s, slab, index, freelist[-1] if freelist else None)
+    freelist.append(index)
     slab.inuse -= 1
     if slab.frozen:
         return
-    if not prior:
+    if was_full:
         put_cpu_partial(s, c, slab, drain=True)
     elif not slab.inuse and slab.node_partial and s.node.nr_partial >= s.min_partial:
         remove_partial(s, slab)
