@@ -25,8 +25,9 @@ from serve_book import serving
 TITLE = "The Linux kernel's memory, to touch"
 FOOT = ('<div style="font: 8px sans-serif; width: 100%; text-align: center; color: #555">'
         '<span class="pageNumber"></span></div>')
-PRINTED = {"format": "A4", "print_background": True, "display_header_footer": True, "header_template": "<i></i>",
-           "footer_template": FOOT, "margin": {"top": "16mm", "bottom": "16mm", "left": "16mm", "right": "16mm"}}
+PRINTED = {"format": "A4", "scale": 0.8, "print_background": True, "display_header_footer": True,
+           "header_template": "<i></i>", "footer_template": FOOT,
+           "margin": {"top": "16mm", "bottom": "16mm", "left": "16mm", "right": "16mm"}}
 OPEN = "() => document.querySelectorAll('article details').forEach((each) => { each.open = true; })"
 CHINESE_IS_DRAWN = """() => {
     const width = (text) => {
@@ -69,7 +70,7 @@ def print_book(browser: Browser, site: Path, target: Path) -> int:
             title, pdf = printed(page, address + name)
             starts[address + name] = len(book.pages)
             book.append(PdfReader(io.BytesIO(pdf)), import_outline=False)
-            book.add_outline_item(title, starts[address + name])
+            book.add_outline_item(title=title, page_number=starts[address + name])
         turn_inwards(book, address, starts)
     book.add_metadata({"/Title": TITLE})
     book.compress_identical_objects()

@@ -7,7 +7,7 @@ import { makeEditor } from "./editor.js";
 import { Output } from "./output.js";
 import { appears } from "./wait.js";
 
-const NATIVE = "This cell needs numpy, matplotlib or files that this page does not have: it shows what came out when the book was built. It runs in JupyterLab, Binder and Colab.";
+const NATIVE = "This cell needs numpy, matplotlib or files that this page does not have: it shows what came out when the book was built. It runs in JupyterLab and in Binder.";
 const DRAW_LIMIT = 5000; // ms that a lab may take to draw itself before the old one is taken away all the same
 
 export class Cell {
