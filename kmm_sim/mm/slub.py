@@ -78,6 +78,7 @@ GFP_CONSTRAINT_MASK = int(Gfp.HARDWALL | Gfp.THISNODE)
 NOMEMALLOC, NORETRY, NOFAIL = int(Gfp.NOMEMALLOC), int(Gfp.NORETRY), int(Gfp.NOFAIL)
 RECLAIM, DIRECT_RECLAIM = int(Gfp.RECLAIM), int(Gfp.DIRECT_RECLAIM)
 SHRINK_PROMOTE_MAX = 32
+TO_HEAD, TO_TAIL = False, True
 
 
 # Caches
@@ -202,7 +203,7 @@ def get_partial_node(s: SlubCache, c: KmemCacheCpu) -> Slab:
     remove_partial(s, first)
     for slab in others:
         remove_partial(s, slab)
-        put_cpu_partial(s, c, slab, drain=False)
+        put_cpu_partial(s, c, slab, False)
     return first
 
 
@@ -244,7 +245,7 @@ def put_partials(s: SlubCache, partial_slabs: list[Slab]) -> None:
         if not slab.inuse and s.node.nr_partial >= s.min_partial:
             to_discard.append(slab)
         else:
-            add_partial(s, slab, tail=True)
+            add_partial(s, slab, TO_TAIL)
     for slab in reversed(to_discard):
         discard_slab(s, slab)
 
@@ -376,7 +377,7 @@ def alloc_single(s: SlubCache, gfp: int, orig_size: int) -> int:
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(ObjectGet(s.name, -1, slab.pfn, index))
     if is_new and slab.inuse < slab.objects:
-        add_partial(s, slab, tail=False)
+        add_partial(s, slab, TO_HEAD)
     elif not is_new and slab.inuse == slab.objects:
         remove_partial(s, slab)
     ptr = slab.base + index * s.size
@@ -510,7 +511,7 @@ def slab_free_slow(s: SlubCache, c: KmemCacheCpu, slab: Slab, index: int) -> Non
     if slab.frozen:
         return
     if was_full:
-        put_cpu_partial(s, c, slab, drain=True)
+        put_cpu_partial(s, c, slab, True)
     elif not slab.inuse and slab.node_partial and s.node.nr_partial >= s.min_partial:
         remove_partial(s, slab)
         discard_slab(s, slab)
@@ -527,7 +528,7 @@ def free_to_partial_list(s: SlubCache, slab: Slab, index: int) -> None:
     put_object(s, slab, index)
     discard = not slab.inuse and s.node.nr_partial >= s.min_partial
     if not prior and not discard:
-        add_partial(s, slab, tail=True)
+        add_partial(s, slab, TO_TAIL)
     elif prior and discard:
         remove_partial(s, slab)
     if discard:
@@ -567,7 +568,7 @@ def cache_shrink(s: SlubCache) -> None:
         remove_partial(s, slab)
     for slab in after:
         if not slab.node_partial:
-            add_partial(s, slab, tail=True)
+            add_partial(s, slab, TO_TAIL)
     for slab in reversed(discard):
         discard_slab(s, slab)
 
