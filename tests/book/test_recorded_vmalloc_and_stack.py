@@ -31,7 +31,8 @@ def records(name):
     return list(read(DATA / f"linux-6.12.117-vmalloc-{name}.jsonl.gz").records)
 
 
-@pytest.mark.parametrize(("name", "file"), [("vmalloc-areas", "/proc/vmallocinfo"), ("vmalloc-meminfo", "/proc/meminfo")])
+@pytest.mark.parametrize(("name", "file"), [("vmalloc-areas", "/proc/vmallocinfo"),
+                                            ("vmalloc-meminfo", "/proc/meminfo")])
 def test_lines_of_proc(name, file):
     assert in_order(shown(name), FILES[file].splitlines())
 

@@ -26,8 +26,8 @@ def test_a_live_page_keeps_to_its_policy(page, site):
     ("document.body.append(Object.assign(document.createElement('script'), { textContent: 'window.ran = 1' }))",
      "script-src-elem"),
     ("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')", "script-src-attr"),
-    ("try { eval('window.ran = 1') } catch {}", "script-src"),
-], ids=["fetch", "script", "handler", "eval"])
+    ("setTimeout('window.ran = 1')", "script-src"),
+], ids=["fetch", "script", "handler", "string as code"])
 def test_what_the_policy_forbids_does_not_happen(page, site, deed, directive):
     page.goto(site + "book/getting-pages.html")
     page.evaluate(f"() => {{ {deed} }}")

@@ -8,14 +8,15 @@ Some names that are spoken do not contain the words that are seen, so that nobod
 the fold of a cell is "Toggle hidden content", the field "Search Ctrl+K" is "Search".  Without that name the words that
 are seen are the name.  And the left column belongs to no landmark.
 
-The pictures in the menu of the launch buttons are wanted only once it opens, the script of tabs only where there are
-any.
+The pictures in the menu of the launch buttons are wanted only once it opens, those that cells draw once they are near,
+the script of tabs only where there are any.
 
 Where storage is blocked or full, the theme's scripts and the search would stop at their first word to it.  They get
 one that forgets; what is ours (its names begin with kmm) is refused as before, since it tells the reader so.
 """
 
 import re
+import struct
 from pathlib import Path
 
 from .policy import with_policy
@@ -35,6 +36,7 @@ FORGETFUL = """<script>
   }
   </script>
   """
+DRAWN = re.compile(r'<img alt="[^"]*_images/[^"]*" src="([^"]*_images/[^"]*\.png)" ?/>')
 REPAIRS = (
     (re.compile(r'(?<!  </script>\n  )(?=<script data-cfasync="false">)'), FORGETFUL),
     (re.compile(r'[ \t]*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>\n?'), ""),
@@ -51,7 +53,7 @@ def mend_pages(site: Path) -> None:
         if "_static" in page.relative_to(site).parts:
             continue
         text = page.read_text(encoding="utf-8")
-        mended = with_policy(mend(text))
+        mended = with_policy(mend(text, page.parent))
         if mended != text:
             page.write_text(mended, encoding="utf-8")
     for script in (site / "_static").glob("vendor/fontawesome/*/js"):
@@ -59,8 +61,15 @@ def mend_pages(site: Path) -> None:
             file.unlink()
 
 
-def mend(text: str) -> str:
-    """Return a page without these faults."""
+def mend(text: str, folder: Path) -> str:
+    """Return a page without these faults; ``folder`` is where it stands."""
     for fault, cure in REPAIRS:
         text = fault.sub(cure, text)
+    text = DRAWN.sub(lambda found: drawn(found[1], folder), text)
     return text if "sd-tab-set" in text else TABS.sub("", text)
+
+
+def drawn(source: str, folder: Path) -> str:
+    """Return the tag of a picture that a cell drew: loaded when it is near, with room kept for it until then."""
+    width, height = struct.unpack(">II", (folder / source).read_bytes()[16:24])  # a PNG says so in its first chunk
+    return f'<img alt="What the cell draws" loading="lazy" width="{width}" height="{height}" src="{source}"/>'
