@@ -86,6 +86,7 @@ class Lab:
     def write(self, input, value):
         """Write over what is in a field, key by key: Firefox adds what Playwright fills in to what is there."""
         input.press("Control+a")
+        input.press("Delete")
         input.press_sequentially(str(value))
 
     def scrub(self, at):
