@@ -93,5 +93,12 @@ async function handle(message) {
 }
 
 /** After these Pyodide cannot go on. */
-const isFatal = (error) => error?.pyodide_fatal_error || error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+const isFatal = (error) =>
+  error?.pyodide_fatal_error || error instanceof WebAssembly.RuntimeError || error instanceof RangeError || /^Exit/.test(error?.name);
+
+/** What ends Python in the middle of a cell is thrown past it: the cell's own promise would wait for ever. */
+addEventListener("unhandledrejection", ({ reason }) => {
+  if (isFatal(reason)) postMessage({ op: "failed", message: shortly(reason) });
+});
+
 const shortly = (error) => String(error?.message ?? error).trim().split("\n").at(-1).slice(0, 300);
