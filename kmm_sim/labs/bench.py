@@ -44,6 +44,7 @@ MODULES = (
     "map.js",
     "calls.js",
     "timeline.js",
+    "steady.js",
     "bench.js",
 )
 
@@ -87,7 +88,7 @@ class Bench(anywidget.AnyWidget):
             scene=run.start,
             frames=list(run.frames),
             about=self._about() | opened,
-            _room=run.room,
+            _room=run.measured(),
         )
         self.on_msg(self._on_message)
 

@@ -39,6 +39,7 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "nothing": "nothing",
         "none_held": "nothing held",
         "ready": "Press play, or step: {0} events were recorded. Then make calls of your own.",
+        "nothing_yet": "Nothing yet. What the calls bring about appears here: press play, or make a call.",
         "ready.none": "Make the first call.",
         "past": "Now at event {0} of {1}: a call made here replaces what came after.",
         "starting": "Python is starting: your request runs as soon as it is up.",

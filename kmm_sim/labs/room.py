@@ -32,31 +32,47 @@ from kmm_sim.labs.panels import (
 from kmm_sim.labs.phrases import PHRASES
 from kmm_sim.labs.scene import Scene, Stage
 
-__all__ = ["room"]
+__all__ = ["Room"]
 
 WIDE, NARROW = 656, 310  # what is inside the frame in a column of 690 pixels, and on a phone
 REST = {WIDE: 393, NARROW: 478}  # what has the same height in every lab: the timeline, the trace, the text
+SLACK = {WIDE: 0, NARROW: 38}  # a line more of what stands beside the buttons
 LINE = 70  # a panel of one line
 HEAD = 29
 GAP = 18
 LETTER, CODE = 6.6, 8.5  # the width of a letter, in a sentence and in a call
 
 
-def room(scene: Scene, phrases: Mapping[str, str] = PHRASES) -> list[int]:
-    """Return the height of a bench in a column of 690 pixels, and on a phone 360 wide."""
-    ruler = _Ruler(scene, phrases)
-    return [round(ruler.bench(WIDE)), round(ruler.bench(NARROW))]
+class Room:
+    """Measures the scenes of a run: each panel keeps its greatest height, as static/steady.js has it."""
 
-
-class _Ruler:
-    """Measures a scene."""
-
-    def __init__(self, scene: Scene, phrases: Mapping[str, str]) -> None:
-        self.scene = scene
+    def __init__(self, phrases: Mapping[str, str] = PHRASES) -> None:
         self.phrases = phrases
+        self.tallest: dict[tuple[str, bool], float] = {}
+        self.sentence = {WIDE: 1, NARROW: 1}  # the lines of the longest one
+
+    def see(self, scene: Scene) -> None:
+        """Measure a scene; the last one is that which the calls are taken from."""
+        self.scene = scene
         stage = scene[""]
         assert isinstance(stage, Stage)
         self.stage = stage
+        for width in (WIDE, NARROW):
+            for row in self.rows():
+                self.row(row, width)
+            for key in self.stage.panels:
+                if isinstance(scene[key], Line):
+                    self.kept(key, width, narrow=width == NARROW)
+
+    def hear(self, says: Text) -> None:
+        """Measure the sentence that tells an event."""
+        for width, most in self.sentence.items():
+            self.sentence[width] = max(most, self.lines(says, width))
+
+    @property
+    def heights(self) -> list[int]:
+        """The height of a bench in a column of 690 pixels, and on a phone 360 wide."""
+        return [round(self.bench(WIDE)), round(self.bench(NARROW))]
 
     def letters(self, text: Text | int) -> int:
         """Return about how long a text is; what goes into the gaps of a phrase counts too."""
@@ -66,6 +82,10 @@ class _Ruler:
         phrase = self.phrases.get(str(name), "")
         return len(phrase) + sum(self.letters(gap) - 3 for gap in gaps if isinstance(gap, str | int))
 
+    def text(self, text: Text) -> str:
+        """Return a text with what is in its gaps, roughly."""
+        return text if isinstance(text, str) else "\n".join(part for part in text[1:] if isinstance(part, str))
+
     def lines(self, text: Text, width: float) -> int:
         """Return how many lines a text takes; 0 for no text."""
         return -(-round(self.letters(text) * LETTER) // max(1, round(width))) if self.letters(text) > 0 else 0
@@ -73,11 +93,13 @@ class _Ruler:
     def bench(self, width: int) -> float:
         """Return the height of it all."""
         laid = {key for row in self.stage.layout for key in row}
-        lines = sum(isinstance(self.scene[key], Line) and key not in laid for key in self.stage.panels)
+        lines = [key for key in self.stage.panels if isinstance(self.scene[key], Line) and key not in laid]
+        foot = sum(self.kept(key, width, narrow=width == NARROW) + 10 for key in lines)
         caption = 12 + 22 * self.lines(self.stage.caption, width) if self.stage.caption else 0
         rows = [self.row(row, width) for row in self.rows()]
         calls = sum(self.form(form, width - (24 if width == WIDE else 20)) + 7 for form in self.stage.forms)
-        return REST[width] + LINE * lines + caption + sum(rows) + GAP * (len(rows) - 1) + calls
+        said = 20 * self.sentence[width] + SLACK[width]
+        return REST[width] + said + foot + caption + 1.02 * sum(rows) + GAP * (len(rows) - 1) + calls
 
     def rows(self) -> list[Sequence[str]]:
         """Return the panels side by side, as rows() in static/bench.js has them."""
@@ -97,21 +119,33 @@ class _Ruler:
         """Return the height of panels that stand side by side, or on a phone one upon the other."""
         single = list(dict.fromkeys(keys))
         if width == NARROW:
-            return sum(self.panel(key, width, narrow=True) for key in single) + GAP * (len(single) - 1)
+            return sum(self.kept(key, width, narrow=True) for key in single) + GAP * (len(single) - 1)
         ground = width - GAP * (len(single) - 1)
-        return max(self.panel(key, ground * keys.count(key) / len(keys)) for key in single)
+        return max(self.kept(key, ground * keys.count(key) / len(keys)) for key in single)
 
-    def panel(self, key: str, width: float, *, narrow: bool = False) -> float:
-        """Return the height of one panel."""
+    def kept(self, key: str, width: float, *, narrow: bool = False) -> float:
+        """Return the greatest height that a panel has had."""
+        height = max(self.tallest.get((key, narrow), 0), self.panel(key, width, narrow=narrow) + self.head(key, width))
+        self.tallest[key, narrow] = height
+        return height
+
+    def head(self, key: str, width: float) -> float:
+        """Return the height of what a panel's title and note take beyond one line."""
+        panel = self.scene[key]
+        words = self.letters(getattr(panel, "title", "")) + self.letters(getattr(panel, "note", ""))
+        return 19.0 * (-(-round(words * LETTER + 30) // max(1, round(width))) - 1)
+
+    def panel(self, key: str, width: float, *, narrow: bool) -> float:
+        """Return the height of one panel as it is."""
         match self.scene[key]:
             case Cells() as cells:
                 return _rows(cells) + (72 if narrow else 53)
             case Lists(lists=lists):
                 return 28 + (30 if narrow else 28) * (len(lists) + 1)
-            case Line():
-                return LINE - 10
+            case Line(text=text):
+                return LINE - 10 + (15 if narrow else 18) * self.text(text).count("\n")
             case Table(rows=rows):
-                return HEAD + 28 + sum(self.table_row(row, width) for row in rows)
+                return HEAD + 28 + 26 * (not rows) + sum(self.table_row(row, width) for row in rows)
             case Shelves(shelves=shelves):
                 return HEAD + sum(self.shelf(shelf, width, narrow=narrow) for shelf in shelves)
             case Flow(steps=steps, across=across):
@@ -122,12 +156,13 @@ class _Ruler:
             case Bytes() as bytes_:
                 return HEAD + self.bytes(bytes_, narrow=narrow)
             case Plot():
-                return HEAD + 190 + 30
+                return HEAD + 190 + 38
             case Map():
                 return HEAD + (308 if narrow else 276)
         return 0
 
     def table_row(self, key: str, width: float) -> float:
+        """Return the height of a row: its last cell may take several lines."""
         row = self.scene[key]
         assert isinstance(row, Row)
         letters = [self.letters(cell) for cell in row.cells]
@@ -135,6 +170,7 @@ class _Ruler:
         return 25 + 18 * max(0, -(-letters[-1] * LETTER // free) - 1 if letters else 0)
 
     def shelf(self, key: str, width: float, *, narrow: bool) -> float:
+        """Return the height of a shelf with its boxes in rows."""
         shelf = self.scene[key]
         assert isinstance(shelf, Shelf)
         wide, left = (width if narrow else width - 92), 0.0
@@ -149,6 +185,7 @@ class _Ruler:
         return max(41.0, 15 + height + row) + (26 if narrow and shelf.keys else 0)
 
     def box(self, box: Box, wide: float, *, narrow: bool) -> tuple[float, float]:
+        """Return the width and the height of a box."""
         head = 14 + 7.5 * (self.letters(box.label) + 1 + self.letters(box.note))
         if box.widths:
             return wide, 60
@@ -163,12 +200,14 @@ class _Ruler:
         return max(across, min(head, across + 60)), 39 + rows * (10 if small else 25)
 
     def step(self, key: str, width: float, *, across: bool) -> float:
+        """Return the height of a step."""
         step = self.scene[key]
         assert isinstance(step, Step)
         says = self.lines(step.says, width - 46) * 19
         return (42 + 19 * bool(step.value) if across else 32) + says
 
     def bytes(self, panel: Bytes, *, narrow: bool) -> float:
+        """Return the height of the rows of bytes."""
         columns = min(panel.columns, 8) if narrow else panel.columns
         rows, at = 0, 0
         for key in panel.spans:
@@ -188,6 +227,7 @@ class _Ruler:
         return line * max(1, -(-across // width)) + boxes * (30 if width > NARROW else 36)
 
     def gap(self, part: Any) -> float:
+        """Return the width of a gap, or of the words between."""
         match part:
             case str():
                 return len(part) * CODE

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from kmm_sim.labs.ask import Asking
 from kmm_sim.labs.phrases import PHRASES
-from kmm_sim.labs.room import room
+from kmm_sim.labs.room import Room
 from kmm_sim.labs.scene import Scene, Text, as_json, diff, encode
 from kmm_sim.labs.view import Called, Desk, On, View
 from kmm_sim.machine import Machine
@@ -72,9 +72,10 @@ class Run:
         self.machine = machine
         self.lab = lab
         self.frames: list[Frame] = []
+        self._heights = [0, 0]
+        self._room: Room | None = Room({**PHRASES, **lab.phrases})
         self._begin()
         self.start = self.scene
-        self.room = room(lab.draw(self.state), {**PHRASES, **lab.phrases})
         self.recorded: list[Call] = []
 
     def _begin(self) -> None:
@@ -86,8 +87,21 @@ class Run:
 
     def _look(self) -> None:
         self.state = self.lab.view.look(self.machine)
-        self.scene = encode(self.lab.draw(self.state))
+        self.scene = self._drawn(self.state)
         self._mark()
+
+    def _drawn(self, state: Any) -> dict[str, Any]:
+        """Return the scene of a state, as JSON; measure it on the way."""
+        scene = self.lab.draw(state)
+        if self._room is not None:
+            self._room.see(scene)
+        return encode(scene)
+
+    def measured(self) -> list[int]:
+        """Return the heights that a page keeps free for the run so far; what comes later is not measured."""
+        if self._room is not None:
+            self._heights, self._room = self._room.heights, None
+        return list(self._heights)
 
     def _mark(self) -> None:
         self.seen = {name: len(machine.trace) for name, machine in _machines(self.machine).items()}
@@ -184,7 +198,7 @@ class Run:
         self._mark()
         first = True
         for event, state in zip(events, [*between, self.state], strict=True):
-            scene = encode(self.lab.draw(state))
+            scene = self._drawn(state)
             frame: Frame = [self._told(event), diff(self.scene, scene)]
             self.frames.append(frame + call if first else frame)
             self.scene, first = scene, False
@@ -200,7 +214,10 @@ class Run:
         """Return an event as a phrase; of several machines each is named."""
         if isinstance(event, On):
             return ["on", event.machine, self._told(event.event)]
-        return [as_json(part) for part in self.lab.tell(event)]
+        told = self.lab.tell(event)
+        if self._room is not None:
+            self._room.hear(str(told[-1]) if told[0] == "other" else (f"says.{told[0]}", *told[1:]))
+        return [as_json(part) for part in told]
 
 
 def _machines(subject: Machine | Desk) -> dict[str, Machine]:

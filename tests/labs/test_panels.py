@@ -6,7 +6,7 @@ import random
 import pytest
 
 from every_panel import FORMS, PANELS, EveryPanelLab, every_panel_lab
-from kmm_sim.labs.room import room
+from kmm_sim.labs.room import Room
 from kmm_sim.labs.scene import (
     Box,
     Cells,
@@ -107,5 +107,19 @@ def test_room_is_kept_for_a_lab_of_other_panels_than_cells_and_lists():
         "m": Cells("Memory", "", 0, 16, 8), "t": Table("A table", "", ("a",), ("t:1",)), "t:1": Row(("one",)),
         "w": Flow("Steps", "", ()), "M": Map("Map", "", 0, 4096), "l": Line("/proc/x", ""),
     }
-    wide, narrow = room(scene)
+    room = Room()
+    room.see(scene)
+    wide, narrow = room.heights
     assert narrow > wide
+
+
+def test_the_room_that_is_kept_is_that_of_the_tallest_moment():
+    room = Room()
+    heights = []
+    for rows in (1, 9, 2):
+        keys = tuple(f"t:{n}" for n in range(rows))
+        room.see({"": Stage("A lab", ("t",)), "t": Table("A table", "", ("a",), keys), **dict.fromkeys(keys, Row(("one",)))})
+        heights.append(room.heights)
+    assert heights[0][0] < heights[1][0] == heights[2][0]
+    room.hear("a long sentence " * 20)
+    assert room.heights[1] > heights[2][1]

@@ -14,6 +14,7 @@ import { CallForm } from "./calls.js";
 import { save } from "./export.js";
 import { Permalink } from "./permalink.js";
 import { Predict } from "./predict.js";
+import { Steady } from "./steady.js";
 import { Timeline } from "./timeline.js";
 
 const PLAY_MS = 1100; // an event every so often at speed 1: time to see it and to read the sentence
@@ -50,6 +51,7 @@ class BenchView {
     this.onPrint = ({ type }) => this.print(type === "beforeprint");
     for (const type of ["beforeprint", "afterprint"]) window.addEventListener(type, this.onPrint);
     parent.append(this.root);
+    this.steady = new Steady(this);
     this.build();
     const { at, error } = model.get("about") ?? {}; // of a link that Python was given
     if (at) this.jump(at);
@@ -69,6 +71,7 @@ class BenchView {
     for (const panel of this.panels) panel.close?.();
     for (const type of ["beforeprint", "afterprint"]) window.removeEventListener(type, this.onPrint);
     this.permalink.close();
+    this.steady.close();
   }
 
   get nodes() {
@@ -93,6 +96,7 @@ class BenchView {
     this.notice = make("p", { class: "kmm-notice", role: "status" });
     this.prototype = make("code", { class: "kmm-prototype" });
     this.showPrototype(stage.forms?.[0]);
+    this.after = make("div", { class: "kmm-after" }, this.notice, this.prototype, this.timeline.buttons);
     this.live = make("p", { class: "kmm-hidden", role: "status" });
     this.text = make("pre", { tabindex: "0" });
     this.details = make("details", { class: "kmm-text", on: { toggle: () => this.drawText() } },
@@ -102,6 +106,7 @@ class BenchView {
       { type: "button", class: "kmm-quiet", title: this.say([`${name}.title`]), on: { click: act } }, this.say([name]))));
     this.root.replaceChildren(this.figure(stage), this.tip);
     this.redraw(new Set(this.nodes.keys()), false);
+    this.steady.measure();
     this.drawNotice();
   }
 
@@ -111,12 +116,12 @@ class BenchView {
     const lines = this.panels.filter((panel) => panel instanceof LinePanel && !laid.has(panel.key));
     const trace = make("section", { class: "kmm-panel kmm-trace" },
       make("div", { class: "kmm-head" }, make("span", { class: "kmm-name" }, this.say(["log"]))), this.timeline.log);
-    const { says, bar, buttons } = this.timeline;
+    const { says, bar } = this.timeline;
     return make("figure", { class: "kmm-figure", role: stage.caption ? undefined : "group", "aria-label": title },
       make("div", { class: "kmm-top" }, make("div", { class: "kmm-title" }, title), this.predict.button), says, this.predict.element,
       make("div", { class: "kmm-stage" }, ...this.rows(stage, lines)), bar,
       make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element),
-        make("div", { class: "kmm-after" }, this.notice, this.prototype, buttons)),
+        this.after),
       make("div", { class: "kmm-foot" }, trace, ...lines.map((line) => line.element)),
       make("div", { class: "kmm-last" }, this.details, this.extras), this.live,
       ...(stage.caption ? [make("figcaption", {}, this.say(stage.caption))] : []));
@@ -148,13 +153,19 @@ class BenchView {
 
   redraw(touched, animate) {
     this.shownEnd = this.player.end;
-    for (const panel of this.panels) panel.draw(touched, animate && !this.still());
-    for (const form of this.forms) form.draw();
-    this.timeline.draw();
+    this.drawMoment(touched, animate && !this.still());
+    this.steady.grow();
     this.light(this.lit && this.nodes.has(this.lit) ? this.lit : null);
     this.drawText();
     clearTimeout(this.telling);
     this.telling = setTimeout(() => this.tell(), 500);
+  }
+
+  drawMoment(touched, animate) {
+    for (const panel of this.panels) panel.draw(touched, animate);
+    for (const form of this.forms) form.draw();
+    this.timeline.draw();
+    this.drawNotice();
   }
 
   still() {

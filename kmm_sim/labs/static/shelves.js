@@ -15,6 +15,7 @@ export class ShelvesPanel {
     this.unchained = new Set();
     this.head = head(bench, key);
     this.body = make("div", { class: "kmm-shelves" });
+    this.none = make("p", { class: "kmm-none" }, bench.say(["nothing_yet"]));
     this.element = make("section", { class: "kmm-panel" }, this.head.element, this.body);
     this.roving = new Roving(this.body);
     this.body.addEventListener("click", (event) => {
@@ -34,7 +35,8 @@ export class ShelvesPanel {
       if (!this.bench.nodes.has(key)) this.boxes.delete(key);
       else if (touched.has(key)) this.drawBox(key, animate);
     }
-    same(this.body, shelves.map((key) => this.shelves.get(key).element));
+    const rows = shelves.map((key) => this.shelves.get(key).element);
+    same(this.body, this.boxes.size ? rows : [this.none, ...rows]);
     for (const box of this.unchained) this.drawChain(box); // now that every box has its place
     this.unchained.clear();
     if (before) this.move(before);
@@ -61,7 +63,8 @@ export class ShelvesPanel {
 
   drawBox(key, animate, comes) {
     const { label, note, slots = [], widths = [], chain = [], refs = [], tone, state = "" } = this.bench.nodes.get(key);
-    const box = this.boxes.get(key) ?? this.box(key, slots.length, widths.length > 0);
+    const box = this.boxes.get(key) ?? this.box(key, widths.length > 0);
+    if (slots.length !== box.slots.length) this.fit(box, slots.length);
     box.element.classList.toggle("kmm-come", Boolean(comes));
     Object.assign(box.element.dataset, { tone: tone ?? "", state });
     box.label.textContent = this.bench.say(label);
@@ -87,15 +90,21 @@ export class ShelvesPanel {
     this.unchained.add(box);
   }
 
-  box(key, count, free) {
+  // Between two moments far apart a box may have come to other slots, or to none.
+  fit({ element, grid }, count) {
+    grid.style.setProperty("--slots", slotColumns(count));
+    grid.dataset.small = count > SMALL ? "1" : "";
+    if (count) element.append(grid);
+    else grid.remove();
+  }
+
+  box(key, free) {
     const label = make("button", { type: "button", class: "kmm-plain", "data-stop": key, tabindex: "-1" });
     const note = make("span", { class: "kmm-note" });
-    const grid = make("div", { class: "kmm-slots", "data-small": count > SMALL ? "1" : undefined, "data-free": free ? "1" : undefined });
+    const grid = make("div", { class: "kmm-slots", "data-free": free ? "1" : undefined });
     const arrows = svg("svg", { class: "kmm-arrows", "aria-hidden": "true" }, svg("path"));
-    const element = make("div", { class: "kmm-box", "data-key": key, role: "group" }, make("div", { class: "kmm-box-head" }, label, note), grid);
-    if (count) grid.append(arrows);
-    else grid.remove();
-    grid.style.setProperty("--slots", slotColumns(count));
+    const element = make("div", { class: "kmm-box", "data-key": key, role: "group" }, make("div", { class: "kmm-box-head" }, label, note));
+    grid.append(arrows);
     const box = { element, label, note, grid, arrows, slots: [] };
     this.boxes.set(key, box);
     return box;
@@ -164,7 +173,7 @@ export class ShelvesPanel {
   text() {
     return (this.bench.nodes.get(this.key).shelves ?? []).flatMap((shelf) => {
       const { label, note, keys = [] } = this.bench.nodes.get(shelf);
-      return [[this.bench.say(label), this.bench.say(note)].filter(Boolean).join(", ") + (keys.length ? ":" : `: ${this.bench.say(["empty"])}`),
+      return [[this.bench.say(label), this.bench.say(note)].filter(Boolean).join(", ") + (keys.length ? ":" : `: ${this.bench.say(["nothing_yet"])}`),
         ...keys.map((key) => `  ${this.says(key)}${this.slotsText(key)}`)];
     });
   }

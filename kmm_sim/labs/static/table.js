@@ -14,8 +14,9 @@ export class TablePanel {
     this.body = make("tbody");
     this.table = make("table", { class: "kmm-table", "aria-label": bench.say(title) }, make("thead", {}, this.heads), this.body);
     this.head = head(bench, key);
+    this.none = make("p", { class: "kmm-none" }, bench.say(["nothing_yet"]));
     this.element = make("section", { class: "kmm-panel" }, this.head.element,
-      (this.scroll = make("div", { class: "kmm-scroll" }, this.table)));
+      this.none, (this.scroll = make("div", { class: "kmm-scroll" }, this.table)));
     this.roving = new Roving(this.body);
     this.body.addEventListener("click", (event) => {
       const row = event.target.closest("[data-key]");
@@ -41,6 +42,7 @@ export class TablePanel {
       this.fill(key, animate);
     }
     if (touched.has(this.key)) same(this.body, rows.map((key) => this.rows.get(key).element));
+    this.none.hidden = rows.length > 0;
     this.roving.settle();
     if (this.scroll.scrollWidth > this.scroll.clientWidth) this.scroll.tabIndex = 0; // to be scrolled by keys
     else this.scroll.removeAttribute("tabindex");
