@@ -156,8 +156,9 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
 
     Linux: __do_kmalloc_node(), mm/slub.c
     """
-    table = slabs.kmalloc_table.get(gfp)
-    if table is None:
+    try:
+        table = slabs.kmalloc_table[gfp]
+    except KeyError:  # the first request with this mask
         table = kmalloc_table(slabs, gfp)
     if size > KMALLOC_MAX_CACHE_SIZE:
         return kmalloc_large(slabs, size, table.gfp)

@@ -23,6 +23,7 @@ from kmm_sim.mm.memory import Memory
 from kmm_sim.mm.page import Page
 from kmm_sim.mm.page_flags import location_bits
 from kmm_sim.mm.sched import Task
+from kmm_sim.mm.slab_pages import SlabPages
 from kmm_sim.trace import Trace
 
 __all__ = [
@@ -387,7 +388,7 @@ class Node:
     tasks: list[Task] = field(default_factory=list)
     last_pid: int = 130
     lru: dict[int, LruPage] = field(default_factory=dict)
-    slab_pages: dict[int, Any] = field(default_factory=dict)
+    slab_pages: SlabPages = field(default_factory=SlabPages)
     nr_swap_pages: int = 0
     total_swap_pages: int = 0
     kswapd_awake: bool = False

@@ -21,6 +21,7 @@ from kmm_sim.errors import KernelBug
 from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT
 from kmm_sim.mm.slab_events import CacheDestroy
+from kmm_sim.mm.slab_pages import SlabPages
 
 __all__ = [
     "ARCH_KMALLOC_MINALIGN",
@@ -186,7 +187,7 @@ class Slabs:
     secrets: Callable[[], int] | None = None
     check_gfp: Callable[[int], int] = int
     caches: list[KmemCache] = field(default_factory=list)
-    pages: dict[int, Any] = field(default_factory=dict)
+    pages: SlabPages = field(default_factory=SlabPages)
     kmalloc_caches: list[dict[int, KmemCache]] = field(default_factory=list)
     kmalloc_table: dict[int, KmallocTable] = field(default_factory=dict)
     ticks: int = 0
