@@ -40,15 +40,15 @@ def test_every_page_opens_whole_and_from_its_own_site(look, page_names, width):
         shown.context.close()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_on_any_page(look, page_names, dark):
+@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 1280), (False, 360)], ids=["light", "dark", "phone"])
+def test_axe_finds_nothing_on_any_page(look, page_names, dark, width):
     """axe-core comes with the packages of the live page, which the book's build has put there."""
     axe = Path(__file__).parents[2] / "_build/live/npm/node_modules/axe-core/axe.min.js"
     assert axe.exists(), f"{axe} is missing: build the book here first (make html)"
     for name in page_names:
         if name == "index.html":
             continue  # it only sends the reader on
-        shown = look(name, dark=dark, bypass_csp=True)
+        shown = look(name, dark=dark, width=width, bypass_csp=True)
         shown.page.add_script_tag(path=axe)
         found = shown.page.evaluate(AXE)
         assert not found, f"{name}: {found}"

@@ -8,6 +8,8 @@ Some names that are spoken do not contain the words that are seen, so that nobod
 the fold of a cell is "Toggle hidden content", the field "Search Ctrl+K" is "Search".  Without that name the words that
 are seen are the name.  And the left column belongs to no landmark.
 
+A wide table scrolls on a phone, and only who can point at it reaches what is out of sight: it takes the focus.
+
 The pictures in the menu of the launch buttons are wanted only once it opens, those that cells draw once they are near,
 the script of tabs only where there are any.
 
@@ -41,6 +43,7 @@ REPAIRS = (
     (re.compile(r'(?<!  </script>\n  )(?=<script data-cfasync="false">)'), FORGETFUL),
     (re.compile(r'[ \t]*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>\n?'), ""),
     (re.compile(r' aria-label="Toggle hidden content"'), ""),
+    (re.compile(r'(<div class="pst-scrollable-table-container")'), r'\1 tabindex="0" role="group" aria-label="Table"'),
     (re.compile(r'(<button class="btn search-button-field[^>]*) aria-label="Search"'), r"\1"),
     (re.compile(r'<img (alt="[^"]*" src="[^"]*/logo_(?:binder|colab))'), r'<img loading="lazy" \1'),
     (re.compile(r'(<div class="bd-sidebar-primary bd-sidebar)(">)'), r'\1" role="complementary" aria-label="Site\2'),
