@@ -118,7 +118,8 @@ def test_the_room_that_is_kept_is_that_of_the_tallest_moment():
     heights = []
     for rows in (1, 9, 2):
         keys = tuple(f"t:{n}" for n in range(rows))
-        room.see({"": Stage("A lab", ("t",)), "t": Table("A table", "", ("a",), keys), **dict.fromkeys(keys, Row(("one",)))})
+        table = Table("A table", "", ("a",), keys)
+        room.see({"": Stage("A lab", ("t",)), "t": table, **dict.fromkeys(keys, Row(("one",)))})
         heights.append(room.heights)
     assert heights[0][0] < heights[1][0] == heights[2][0]
     room.hear("a long sentence " * 20)
