@@ -18,7 +18,7 @@ def test_it_answers_as_a_dictionary_does_whatever_is_put_in_and_taken_out():
             plain[pfn] = rows[pfn] = f"slab {step}"
         elif pfn in plain:
             del plain[pfn], rows[pfn]
-        assert rows.get(pfn) == plain.get(pfn) and (pfn in rows) == (pfn in plain) and len(rows) == len(plain)
+        assert (rows.get(pfn), pfn in rows, len(rows)) == (plain.get(pfn), pfn in plain, len(plain))
     assert dict(rows) == plain
 
 
@@ -38,7 +38,7 @@ def test_a_row_without_a_slab_takes_no_memory():
     for pfn in range(0, 1 << 16, 64):
         rows[pfn] = "slab"
         del rows[pfn]
-    assert not rows and not rows._rows
+    assert not rows._rows
 
 
 def test_a_live_object_of_a_page_costs_less_than_a_hundred_bytes():
