@@ -16,7 +16,7 @@ from get_chromium import system_chromium
 from live_page import LivePage
 
 CHAPTER = "book/getting-pages.html"
-PROBE = "from kmm_sim import Machine\nprint('pfn', Machine(pages=64).alloc_pages(order=2).pfn)"
+PROBE = "from kmm_sim import Machine\nprint('pfn', Machine(pages=64).alloc_pages(0xcc0, 2).pfn)"
 PATIENCE = 5  # times to look before a fault is one: a host needs a while until all of it serves the new pages
 PAUSE = 30  # seconds between them
 

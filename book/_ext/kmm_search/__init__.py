@@ -24,11 +24,12 @@ class KernelWords(SearchEnglish):
 
 
 def parts(word: str) -> list[str]:
-    """Return a name without its leading underscores; each two neighbours of a Chinese term.
+    """Return a name without its leading underscores, and its words; each two neighbours of a Chinese term.
 
-    Longer parts of a word are found by the page itself.
+    Other parts are found by the page itself, unless some page has just that part as a word.
     """
-    bare = [PREFIXED.sub("", word, count=1)] if PREFIXED.match(word) else []
+    name = PREFIXED.sub("", word, count=1) if PREFIXED.match(word) else ""
+    bare = [name, *filter(None, name.split("_"))] if name else []
     return bare + [run[at:at + 2] for run in CHINESE.findall(word) for at in range(len(run) - 1)]
 
 

@@ -173,7 +173,7 @@ export class ShelvesPanel {
   text() {
     return (this.bench.nodes.get(this.key).shelves ?? []).flatMap((shelf) => {
       const { label, note, keys = [] } = this.bench.nodes.get(shelf);
-      return [[this.bench.say(label), this.bench.say(note)].filter(Boolean).join(", ") + (keys.length ? ":" : `: ${this.bench.say(["nothing_yet"])}`),
+      return [[this.bench.say(label), this.bench.say(note)].filter(Boolean).join(", ") + (keys.length ? ":" : `: ${this.bench.say(["empty"])}`),
         ...keys.map((key) => `  ${this.says(key)}${this.slotsText(key)}`)];
     });
   }
