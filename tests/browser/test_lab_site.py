@@ -7,7 +7,6 @@ from playwright.sync_api import expect
 
 from live_page import LivePage
 
-pytestmark = pytest.mark.xdist_group("lab_site")  # one live page for all of them
 CHAPTER = "book/getting-pages.html"
 AT = "document.querySelector('.kmm-bench .kmm-count').textContent.split(' / ').map(Number)"
 AT_END = f"(([at, end]) => at === end)({AT})"

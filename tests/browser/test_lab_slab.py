@@ -7,7 +7,6 @@ from playwright.sync_api import expect
 
 from live_page import LivePage
 
-pytestmark = pytest.mark.xdist_group("lab_slab")  # one live page for all of them
 LAYER = "book/slab-layer.html"
 THREE = "book/slab-slub-slob.html"
 AT = "document.querySelector('.kmm-bench .kmm-count').textContent.split(' / ').map(Number)"

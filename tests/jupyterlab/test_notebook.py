@@ -7,7 +7,6 @@ import jupytext
 import pytest
 from playwright.sync_api import expect
 
-pytestmark = pytest.mark.xdist_group("jupyterlab")  # one JupyterLab for all of them
 CHAPTER = "getting-pages"
 RUN_TO_THE_END = """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].map(cell =>
   cell.querySelector('.jp-InputPrompt').textContent)"""
@@ -93,6 +92,7 @@ def test_a_lab_on_a_dead_kernel_says_so_and_still_steps(chapter, lab_page):
     """The last of these tests: the kernel is gone after it."""
     bench = chapter.locator(".kmm-bench").first
     bench.scroll_into_view_if_needed()
+    bench.locator(".kmm-scrub input").evaluate("el => { el.value = 3; el.dispatchEvent(new Event('input')); }")
     lab_page.evaluate("""async () => { const base = document.baseURI.split("/lab")[0];
       const { token } = JSON.parse(document.getElementById("jupyter-config-data").textContent);
       const headers = { Authorization: `token ${token}` };
