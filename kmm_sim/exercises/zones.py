@@ -41,13 +41,13 @@ first_zone = choose(
         Situation(key="small", words=_("GFP_KERNEL on 2 GiB"), right="DMA32", wrong={
             "Normal": _("On x86-64 zone Normal begins at 4 GiB. This machine has no memory there."),
         }),
-        Situation(key="dma", words=_("GFP_KERNEL | __GFP_DMA32 on 16 GiB"), right="DMA32", wrong={
+        Situation(key="device", words=_("GFP_KERNEL | __GFP_DMA32 on 16 GiB"), right="DMA32", wrong={
             "Normal": _NOT_HIGHER}),
         Situation(key="user", words=_("GFP_HIGHUSER_MOVABLE on a 32-bit machine of 2 GiB"), right="HighMem", wrong={
             "Normal": _("This mask allows memory without an address, and 32-bit machines have it above 896 MiB: it is "
                         "taken first, to spare the rest."),
         }),
-        Situation(key="low", words=_("GFP_KERNEL on a 32-bit machine of 2 GiB"), right="Normal", wrong={
+        Situation(key="kernel32", words=_("GFP_KERNEL on a 32-bit machine of 2 GiB"), right="Normal", wrong={
             "HighMem": _("The kernel would get a page that it cannot see. Only a mask with `__GFP_HIGHMEM` allows "
                          "that."),
         }),
@@ -155,7 +155,7 @@ passes = implement(
                                                  "compare."), lambda free, order, mark, reserve, high, atomic:
                               _passes(free, 0, mark, reserve, high, atomic)),
             Misconception("as in 2.6", _("In 2.6.34 whoever could not sleep got a quarter off, with or without "
-                                         "`__GFP_HIGH`. Since 6.3 it takes `__GFP_HIGH` to go below the mark."),
+                                         "`__GFP_HIGH`. That ended with 4.4; today it takes `__GFP_HIGH` to go below the mark."),
                           lambda free, order, mark, reserve, high, atomic:
                               _passes(free, order, (mark if high or not atomic else mark - mark // 4), reserve, high,
                                       atomic)),

@@ -24,8 +24,8 @@ FROM_AN_INTERRUPT: tuple[str | tuple[str, int, str], ...] = (
 )
 """For gfp_lab(): from an interrupt with the right mask, from a process, from an interrupt with the wrong one."""
 
-_KERNEL, _ATOMIC, *_ = MASKS.values()
-ZONE_AFTER_ZONE = (Take(_KERNEL, 0, 100), Take(_KERNEL, 5, 1000), Take(_KERNEL, 5, 1000),
+_KERNEL, _ATOMIC, _MOVABLE, *_ = MASKS.values()
+ZONE_AFTER_ZONE = (Take(_MOVABLE, 0, 200), Take(_KERNEL, 5, 1000), Take(_KERNEL, 5, 1000),
                    Take(_KERNEL, 5, 10000), Take(_ATOMIC, 0, 10000), FreeAll())
 """For zones_lab(): memory is taken until each zone refuses, then by one who may go lower, then given back."""
 

@@ -197,16 +197,23 @@ def _forms() -> tuple[Form, ...]:
 
 
 def _checks(state: ZonesState) -> dict[str, Node]:
-    """Return the zones that the request tries, in order, each with its sum."""
-    gives = next((check.zone for check in state.tries if check.ok), None)
+    """Return the zones that the request tries, in order, each with its sum.
+
+    A zone above its mark whose free blocks are all kept for other types is passed over too, unless
+    no zone has one of the request's type: then the first that is above its mark mixes them.
+    """
+    able = [check for check in state.tries if check.ok]
+    giver = next((check for check in able if check.kind), able[0] if able else None)
     rows: dict[str, Node] = {}
     for number, check in enumerate(state.tries, 1):
-        tried = "gives" if check.zone == gives else "not asked" if check.ok else "passed over"
+        tried = "passed over" if not check.ok else "not asked" if check.kind else "no block of this type"
+        if check is giver:
+            tried = "gives" if check.kind else "gives, mixing types"
         rest = f" − {check.free - check.counted:,}" if check.free > check.counted else ""
         sign = ">" if check.counted > check.mark + check.reserve else "≤"
         sum_ = f"{check.mark:,} + {check.reserve:,}"
         cells = f"{number}. {check.zone}", f"{check.free:,}{rest}", sign, sum_, tried
-        tone, mark = (3, "yes") if check.zone == gives else (0, "skip") if check.ok else (4, "no")
+        tone, mark = (3, "yes") if check is giver else (0, "skip") if tried == "not asked" else (4, "no")
         rows[f"t:{check.zone}"] = Row(cells, tone=tone, mark=mark)
     note = f"next: alloc_pages({gfp_names(state.gfp)}, {state.order}), first attempt, at the low mark"
     columns = ("zone", "free", "is", "low + reserve", "so it")

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from kmm_sim.machine import Machine
 from kmm_sim.mm.bad_page import block_around, compound_head
+from kmm_sim.mm.freelist import alloc_flags_nofragment
 from kmm_sim.mm.gfp import gfp_migratetype, gfp_zone
 from kmm_sim.mm.highmem import page_address
-from kmm_sim.mm.mmzone import Wmark
+from kmm_sim.mm.internal import ALLOC_NOFRAGMENT
+from kmm_sim.mm.mmzone import MIGRATE_PCPTYPES, PAGEBLOCK_ORDER, Migrate, Wmark, Zone
 from kmm_sim.mm.page import PAGE_SHIFT, PAGE_SIZE, SIZEOF_STRUCT_PAGE, VMEMMAP_START
 from kmm_sim.mm.page_flags import PG_HEAD, format_page_flags
+from kmm_sim.mm.pcp import order_to_pindex, pcp_allowed_order
 from kmm_sim.mm.watermark import wmark_pages, zone_watermark_ok
 from kmm_sim.observe.snapshot import snapshot
 
@@ -121,7 +124,8 @@ class ZoneCheck:
     """The watermark check of one zone for one request, in pages.
 
     The request may have a block of it if ``free - (2**order - 1)`` is above ``mark + reserve``; ``ok`` is
-    the kernel's answer, which for larger blocks asks besides whether there is one.
+    the kernel's answer, which for larger blocks asks besides whether there is one.  ``kind`` is whether
+    a zone that is ``ok`` can serve it without mixing migratetypes, as the first attempt must.
     """
 
     zone: str
@@ -130,6 +134,11 @@ class ZoneCheck:
     reserve: int
     counted: int
     ok: bool
+    kind: bool
+
+    def __str__(self) -> str:
+        sign = ">" if self.counted > self.mark + self.reserve else "<="
+        return f"{self.zone}: {self.free} free; {self.counted} {sign} {self.mark} + {self.reserve}"
 
 
 def zone_checks(machine: Machine, gfp: int, order: int, wmark: int = Wmark.LOW) -> tuple[ZoneCheck, ...]:
@@ -139,6 +148,8 @@ def zone_checks(machine: Machine, gfp: int, order: int, wmark: int = Wmark.LOW) 
     """
     node = machine.node
     highest = gfp_zone(gfp, node.zone_table)
+    migratetype = gfp_migratetype(gfp) if node.group_by_mobility else Migrate.UNMOVABLE
+    alloc_flags = alloc_flags_nofragment(node, gfp, highest)
     return tuple(
         ZoneCheck(
             zone=zone.name,
@@ -147,6 +158,20 @@ def zone_checks(machine: Machine, gfp: int, order: int, wmark: int = Wmark.LOW) 
             reserve=zone.lowmem_reserve[highest],
             counted=zone.vm_stat_free - zone.nr_free_highatomic - (1 << order) + 1,
             ok=zone_watermark_ok(zone, order, wmark_pages(zone, wmark), highest, 0),
+            kind=_has_kind(zone, order, migratetype, alloc_flags),
         )
         for zone in node.zonelists[highest]
     )
+
+
+def _has_kind(zone: Zone, order: int, migratetype: int, alloc_flags: int) -> bool:
+    """Return whether a zone has a block for a request without breaking up another type's pageblock.
+
+    Linux: __rmqueue(), __rmqueue_claim(), mm/page_alloc.c
+    """
+    if zone.pcp is not None and pcp_allowed_order(order) and zone.pcp.lists[order_to_pindex(migratetype, order)]:
+        return True
+    if any(area.free_list[migratetype].front for area in zone.free_area[order:]):
+        return True
+    least = max(order, PAGEBLOCK_ORDER) if alloc_flags & ALLOC_NOFRAGMENT else order
+    return any(area.free_list[kind].front for area in zone.free_area[least:] for kind in range(MIGRATE_PCPTYPES))

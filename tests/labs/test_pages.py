@@ -9,6 +9,7 @@ from kmm_sim import GFP_KERNEL, ContextError, KernelBug, Machine
 from kmm_sim.labs.mem_map import MemMapLab, Work, mem_map_lab
 from kmm_sim.labs.pages import MASKS, Allocate, Look, OnPage, PagesLab, Write, pages_lab
 from kmm_sim.labs.scene import apply
+from kmm_sim.labs.recorded import ZONE_AFTER_ZONE
 from kmm_sim.labs.zones import MASKS as ZONE_MASKS
 from kmm_sim.labs.zones import FreeAll, Take, ZonesLab, zones_lab
 from kmm_sim.observe.pages import page_runs, page_view, zone_checks
@@ -143,6 +144,34 @@ def test_the_zones_lab_shows_the_sum_that_the_kernel_does():
     assert words[-1].endswith("blocks are given back.")
     marks = [[scene[f"t:{zone}"].get("mark") for zone in ("Normal", "DMA32", "DMA")] for scene in scenes(lab)]
     assert marks == [["yes", "skip", "skip"]] * 2 + [["no"] * 3] * 2 + [["yes", "skip", "skip"]]
+
+
+def test_the_recorded_run_of_the_zones_goes_from_mark_to_mark():
+    """Each zone ends at its mark, and the text of the chapter has these figures."""
+    lab = zones_lab(calls=ZONE_AFTER_ZONE)
+    said = [frame[0][2] for frame in lab.frames]
+    assert said[:3] == ["The caller gets 200 from Normal.", "The caller gets 1,000 from Normal.",
+                        "The caller gets 754 from Normal and 246 from DMA32."]
+    rows = [[tuple(scene[f"t:{zone}"]["cells"][1:]) for zone in ("Normal", "DMA32", "DMA")]
+            for scene in map(dict, list(scenes(lab))[1:])]
+    assert rows[0][0] == ("56,628", ">", "497 + 0", "gives")
+    assert rows[2][0] == ("500 − 31", "≤", "497 + 0", "passed over")
+    assert [zone[3] for zone in rows[2]] == ["passed over", "gives", "not asked"]
+    assert [zone[0] for zone in rows[3]] == ["404 − 31", "469 − 31", "416 − 31"]
+    assert rows[4][2][0] == "386"
+
+
+def test_a_zone_that_keeps_its_blocks_for_other_types_does_not_give():
+    """alloc_flags_nofragment(): the first attempt breaks up no pageblock of another type."""
+    kernel = next(iter(ZONE_MASKS.values()))
+    lab = zones_lab(calls=[Take(kernel, 5, 1756), Take(kernel, 5, 1)])
+    assert lab.frames[1][0][2] == "The caller gets 1 from DMA32."
+    before = list(scenes(lab))[1]
+    assert before["t:Normal"]["cells"][1:] == ["661 − 31", ">", "497 + 0", "no block of this type"]
+    assert [before[f"t:{zone}"]["cells"][-1] for zone in ("DMA32", "DMA")] == ["gives", "not asked"]
+    mixing = zones_lab(calls=[Take(kernel, 5, 2869), Take(kernel, 5, 1)])
+    assert mixing.frames[1][0][2] == "The caller gets 1 from Normal."
+    assert list(scenes(mixing))[1]["t:Normal"]["cells"][-1] == "gives, mixing types"
 
 
 def test_a_zone_check_is_the_kernels_answer():
