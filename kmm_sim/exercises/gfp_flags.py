@@ -137,7 +137,7 @@ who_passes = compute(
             {"GFP_KERNEL | __GFP_HIGH": False, "GFP_ATOMIC": False, "GFP_ATOMIC | __GFP_NOMEMALLOC": False,
              "2.6.34: GFP_ATOMIC": False, "a killed process": False}),
         Misconception("not sleeping gives the reserve", _(
-            "Not being able to wait is not enough since 6.3: only with `__GFP_HIGH` does a request go below min. And "
+            "Not being able to wait is not enough since 4.4: today only `__GFP_HIGH` lets a request go below min. And "
             "in 2.6.34 the quarter that GFP_NOWAIT got off leaves 750."),
             {"GFP_NOWAIT": True, "2.6.34: GFP_NOWAIT": True}),
         Misconception("NOMEMALLOC forbids HIGH", _(
@@ -189,7 +189,7 @@ floor = implement(
         read=lambda value: whole_number(value, _("The floor")),
         misconceptions=(
             Misconception("a quarter without HIGH", _(
-                "You let everybody who cannot wait go a quarter deeper. That was so until 6.2; now the quarter is "
+                "You let everybody who cannot wait go a quarter deeper. That was so until 4.3; now the quarter is "
                 "inside the half that `__GFP_HIGH` gives."),
                 lambda mark, high, waits: _floor(mark, high, waits) if high or waits else mark - mark // 4),
             Misconception("a quarter of the mark", _(
@@ -210,7 +210,8 @@ floor = implement(
            _("With it: `mark -= mark // 2`."),
            _("And if it does not wait: `mark -= mark // 4`, of what is left.")),
     why=_("These are four lines of `__zone_watermark_ok()`, mm/page_alloc.c line 3204. The recorded machine of this "
-          "chapter had a min of 24: GFP_ATOMIC stopped at 9, or just below, __GFP_HIGH without it at 12."),
+          "chapter had a min of 24: GFP_ATOMIC stopped at 9, or just below, and `GFP_ATOMIC | __GFP_NOMEMALLOC`, which "
+          "has the half alone, at 12, or just below."),
 )
 
 isr = find_bug(
@@ -224,9 +225,9 @@ static irqreturn_t isr(int irq, void *data)
 
     e = kmalloc(sizeof(e), GFP_KERNEL | GFP_ATOMIC);
     if (!e)
-        return IRQ_NONE;
+        return IRQ_HANDLED;
     e->time = ktime_get();
-    list_add_tail(&e->list, &d->events);
+    llist_add(&e->list, &d->events);
     return IRQ_HANDLED;
 }
 
@@ -241,6 +242,7 @@ static int resize(struct dev *d, int order)
         return -ENOMEM;
     }
     swap(d->pages, new);
+    swap(d->order, order);
     spin_unlock(&d->lock);
     __free_pages(new, order);
     return 0;
@@ -264,18 +266,19 @@ static void *bounce_buffer(void)
         Bug(lines=6, name="size", missed=_("`e` is a pointer. What is its size?")),
         Bug(lines=19, name="sleeps", missed=_("What does the caller hold while it allocates?"),
             misread={"unchecked": _("The answer is tested in the line after it, and the lock is released.")}),
-        Bug(lines=32, name="bare zone", missed=_("Which bits are in GFP_DMA, and which are not?"),
+        Bug(lines=33, name="bare zone", missed=_("Which bits are in GFP_DMA, and which are not?"),
             misread={"unchecked": _("It hands 0 on as NULL; the caller can look. But the request itself is weaker "
                                     "than it need be.")}),
     ),
     innocent={7: _("A handler that gets no memory has to give up, and this one does."),
-              26: _("After the swap, `new` is the old block: to free it is right.")},
+              8: _("The event is lost, but the interrupt was this device's, and it has been dealt with."),
+              27: _("After the swaps, `new` is the old block and `order` its order: to free it so is right.")},
     hints=(_("Joining masks adds permissions."), _("Who can sleep with a spinlock held?"),
            _("In one line there are two mistakes; and in another, action flags are missing altogether.")),
     why=_("`GFP_KERNEL | GFP_ATOMIC` is 0xce0, with direct reclaim; `sizeof(e)` is the size of a pointer, "
           "`sizeof(*e)` was meant. GFP_NOFS may sleep: allocate before taking the lock. And GFP_DMA alone is one bit: "
           "write `GFP_KERNEL | GFP_DMA`."),
-    code='answer = {6: ("sleeps", "size"), 19: "sleeps", 32: "bare zone"}',
+    code='answer = {6: ("sleeps", "size"), 19: "sleeps", 33: "bare zone"}',
 )
 
 failure = read_report(

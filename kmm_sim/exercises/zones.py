@@ -155,7 +155,8 @@ passes = implement(
                                                  "compare."), lambda free, order, mark, reserve, high, atomic:
                               _passes(free, 0, mark, reserve, high, atomic)),
             Misconception("as in 2.6", _("In 2.6.34 whoever could not sleep got a quarter off, with or without "
-                                         "`__GFP_HIGH`. That ended with 4.4; today it takes `__GFP_HIGH` to go below the mark."),
+                                         "`__GFP_HIGH`. That ended with 4.4; today it takes "
+                                         "`__GFP_HIGH` to go below the mark."),
                           lambda free, order, mark, reserve, high, atomic:
                               _passes(free, order, (mark if high or not atomic else mark - mark // 4), reserve, high,
                                       atomic)),

@@ -272,7 +272,7 @@ def permissions(request: Request) -> Iterator[tuple[str, str, bool, str]]:
     yield "sleep", "sleep, reclaim", direct, f"{why}, but nobody can sleep here!" if bad else why
     kswapd = bool(gfp & Gfp.KSWAPD_RECLAIM)
     yield "kswapd", "wake kswapd", kswapd, "__GFP_KSWAPD_RECLAIM" if kswapd else "no __GFP_KSWAPD_RECLAIM"
-    for name, what, flag in (("io", "write to disk", Gfp.IO), ("fs", "enter filesystems", Gfp.FS)):
+    for name, what, flag in (("io", "start I/O, to swap", Gfp.IO), ("fs", "enter filesystems", Gfp.FS)):
         yes = direct and bool(gfp & flag)
         yield name, what, yes, f"__GFP_{flag.name}" if yes else (
             f"no __GFP_{flag.name}" if direct else "it reclaims nothing itself")
@@ -331,14 +331,16 @@ def _flow(state: Seen) -> dict[str, Node]:
 
 def _numbers(stage: Stage) -> str:
     parts = [f"{stage.rounds} rounds"] * (stage.rounds > 1) + [f"{stage.pages} pages"] * (stage.pages > 0)
-    parts += [f"{stage.written} written"] * (stage.written > 0)
+    parts += [f"{stage.written} to swap"] * (stage.written > 0) + [f"{stage.flushed} flushed"] * (stage.flushed > 0)
     return stage.reason if stage.name == "end" else ", ".join(parts)
 
 
 def _sentence(stage: Stage) -> str:
     """Tell a stage in a sentence."""
     rounds = f" in {stage.rounds} rounds" if stage.rounds > 1 else ""
-    written = f", {stage.written} of them written out first" if stage.written else ""
+    written = f", {stage.written} of them written to swap first" if stage.written else ""
+    if stage.flushed:
+        written += f", once the flusher threads, woken by it, had written {stage.flushed}"
     done, failed = SENTENCES[stage.name]
     words = (done if stage.state == "done" else failed).format(
         pages=stage.pages, written=written, rounds=rounds, why=stage.reason)

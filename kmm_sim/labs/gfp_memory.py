@@ -64,6 +64,11 @@ def _anonymous(machine: Machine) -> None:
     _fill(machine, to="min", owner=_process(machine))
 
 
+def _swap(machine: Machine) -> None:
+    machine.swapon(2048)
+    _anonymous(machine)
+
+
 def _spent(machine: Machine) -> None:
     _fill(machine, to="reserve", owner=_process(machine))
 
@@ -86,6 +91,7 @@ STORIES: dict[str, tuple[Callable[[Machine], None], str]] = {
     "below low": (_low, "just below low; the rest is page cache, clean"),
     "clean cache": (_clean, "down to min; the rest is page cache, clean"),
     "dirty cache": (_dirty, "down to min; the rest is page cache, to be written first"),
+    "swap": (_swap, "down to min; the rest belongs to a process, and there is swap"),
     "no swap": (_anonymous, "down to min; the rest belongs to a process, and there is no swap"),
     "reserves gone": (_spent, "even the reserves are gone; a process has the rest, no swap"),
     "in pieces": (_movable_pieces, "every other page free, the others movable"),

@@ -14,6 +14,7 @@ from typing import ClassVar
 from kmm_sim.errors import KernelError
 from kmm_sim.machine import Machine
 from kmm_sim.mm.events import (
+    FlusherWrite,
     MarkVictim,
     MmCompactionEnd,
     MmMigratePage,
@@ -75,6 +76,7 @@ class Stage(Event):
     rounds: int = 1
     pages: int = 0
     written: int = 0
+    flushed: int = 0
     before: tuple[ZoneSnapshot, ...] = ()
 
     def __str__(self) -> str:
@@ -167,12 +169,13 @@ def _stage(
     pages = sum(event.nr_reclaimed for event in events if isinstance(event, MmVmscanDirectReclaimEnd))
     pages += sum(isinstance(event, MmMigratePage) for event in events)
     written = sum(isinstance(event, MmVmscanWriteFolio) for event in events)
+    flushed = sum(isinstance(event, FlusherWrite) for event in events)
     made = any(isinstance(event, MmCompactionEnd) and event.success for event in events)
     killed = next((event.comm for event in events if isinstance(event, MarkVictim)), "")
     did = served or bool(pages) or made or bool(killed) or name == "kswapd"
     if killed:
         reason = f"{reason}: {killed} is killed"
-    return Stage(request, name, "done" if did else "failed", reason, 1, pages, written, before)
+    return Stage(request, name, "done" if did else "failed", reason, 1, pages, written, flushed, before)
 
 
 def _merged(stages: list[Stage]) -> list[Stage]:
@@ -185,6 +188,6 @@ def _merged(stages: list[Stage]) -> list[Stage]:
         else:
             found[stage.name] = replace(
                 first, state=stage.state, rounds=first.rounds + 1, pages=first.pages + stage.pages,
-                written=first.written + stage.written, reason=stage.reason,
+                written=first.written + stage.written, flushed=first.flushed + stage.flushed, reason=stage.reason,
             )
     return list(found.values())

@@ -18,6 +18,7 @@ from kmm_sim.trace import Event
 
 __all__ = [
     "BadPage",
+    "FlusherWrite",
     "FreeListAdd",
     "FreeListDel",
     "FreeListMove",
@@ -339,11 +340,19 @@ class MmVmscanDirectReclaimEnd(Event):
 
 @dataclass(frozen=True, slots=True)
 class MmVmscanWriteFolio(Event):
-    """A page was written: to its file or, if it is anonymous, to swap; it is clean now."""
+    """A page was written to swap by whoever reclaims; it is clean now."""
 
     tracepoint = "mm_vmscan_write_folio"
     pfn: int
     anon: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FlusherWrite(Event):
+    """The flusher threads, woken by reclaim, wrote a page to its file; it is clean now."""
+
+    tracepoint = "sim_flusher_write"
+    pfn: int
 
 
 @dataclass(frozen=True, slots=True)

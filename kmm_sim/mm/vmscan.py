@@ -2,14 +2,15 @@
 """Reclaim: taking back memory that its owner can do without.
 
 A page of a file that was only read can be dropped: it can be read again.  One that was written
-to must be written back first.  Anonymous memory, a process's heap and stacks, has no file; it
-needs swap space to go to.  kswapd does this in the background once a zone is below its low
-mark; a request that finds a zone below min does it itself, *direct reclaim*.
+to must be written back first, and that is the work of the flusher threads, whom reclaim wakes.
+Anonymous memory, a process's heap and stacks, has no file; it needs swap space to go to, and who
+reclaims writes it there himself.  kswapd does this in the background once a zone is below its
+low mark; a request that finds a zone below min does it itself, *direct reclaim*.
 
 Linux: mm/vmscan.c
 Simplified: one list for files and one for anonymous memory, oldest first, with no second
-chance; a write takes no time, and who reclaims does it himself; kswapd runs only when the
-machine lets it; no slab shrinkers.
+chance; a write takes no time; kswapd never writes to a file, which it does in Linux if the
+flushers lag behind; no page has buffers; kswapd runs only when the machine lets it; no shrinkers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Sequence
 
 from kmm_sim.mm.bad_page import free_pages_prepare
 from kmm_sim.mm.events import (
+    FlusherWrite,
     MmLruInsertion,
     MmVmscanDirectReclaimBegin,
     MmVmscanDirectReclaimEnd,
@@ -27,7 +29,7 @@ from kmm_sim.mm.events import (
     MmVmscanWriteFolio,
     SetBoost,
 )
-from kmm_sim.mm.gfp import FS, GFP_KERNEL, IO, KSWAPD_RECLAIM
+from kmm_sim.mm.gfp import GFP_KERNEL, IO, KSWAPD_RECLAIM
 from kmm_sim.mm.mmzone import LruPage, Node, Wmark, Zone
 from kmm_sim.mm.page import Page
 from kmm_sim.mm.page_flags import PageFlag
@@ -40,7 +42,9 @@ __all__ = [
     "lru_add",
     "lru_del",
     "shrink_lruvec",
+    "shrink_node",
     "try_to_free_pages",
+    "wakeup_flusher_threads",
     "wakeup_kswapd",
     "zone_reclaimable_pages",
 ]
@@ -97,15 +101,16 @@ def zone_reclaimable_pages(node: Node, zone: Zone) -> int:
 def shrink_lruvec(node: Node, zones: Sequence[Zone], nr_to_reclaim: int, gfp: int) -> int:
     """Reclaim up to ``nr_to_reclaim`` pages of these zones, files first; return how many.
 
-    Linux: shrink_lruvec(), mm/vmscan.c
+    A file's page is taken only if it is clean: since 3.2 a request writes none itself.
+
+    Linux: shrink_lruvec(), shrink_folio_list(), mm/vmscan.c
     """
     victims: list[int] = []
     for anon in (False, True):
-        allowed = gfp & IO and (anon or gfp & FS)  # to write a page that is dirty
         for pfn, entry in node.lru.items():
             if len(victims) == nr_to_reclaim:
                 break
-            writable = allowed and (not anon or len(victims) < node.nr_swap_pages)
+            writable = anon and gfp & IO and len(victims) < node.nr_swap_pages
             if entry.anon == anon and (writable or not entry.dirty) and node.zone_of(pfn) in zones:
                 victims.append(pfn)
     reclaimed = [pfn for pfn in victims if _pageout(node, pfn)]
@@ -115,20 +120,44 @@ def shrink_lruvec(node: Node, zones: Sequence[Zone], nr_to_reclaim: int, gfp: in
 
 
 def _pageout(node: Node, pfn: int) -> bool:
-    """Write a page to its file or to swap, if it is dirty; return whether it is clean now."""
+    """Write a page to swap, if it is dirty; return whether it is clean now."""
     entry = node.lru[pfn]
     if not entry.dirty:
         return True
-    if entry.anon:
-        if not node.nr_swap_pages:
-            return False
-        node.nr_swap_pages -= 1
-        if entry.owner is not None:
-            entry.owner.swapped += 1
+    if not node.nr_swap_pages:
+        return False
+    node.nr_swap_pages -= 1
+    if entry.owner is not None:
+        entry.owner.swapped += 1
     if node.trace is not None:
         node.trace.emit(MmVmscanWriteFolio(pfn, entry.anon))
     entry.dirty = False
     return True
+
+
+def wakeup_flusher_threads(node: Node, zones: Sequence[Zone], nr_pages: int) -> int:
+    """Have up to ``nr_pages`` dirty pages of files in these zones written; return how many were.
+
+    Linux: wakeup_flusher_threads(), fs/fs-writeback.c
+    """
+    dirty = [pfn for pfn, entry in node.lru.items() if entry.dirty and not entry.anon and node.zone_of(pfn) in zones]
+    for pfn in dirty[:nr_pages]:
+        node.lru[pfn].dirty = False
+        if node.trace is not None:
+            node.trace.emit(FlusherWrite(pfn))
+    return min(len(dirty), nr_pages)
+
+
+def shrink_node(node: Node, zones: Sequence[Zone], nr_to_reclaim: int, gfp: int) -> int:
+    """Reclaim what can be had at once, then what the flushers have made clean; return how many.
+
+    Linux: shrink_node(), shrink_inactive_list(), mm/vmscan.c
+    """
+    nr_reclaimed = shrink_lruvec(node, zones, nr_to_reclaim, gfp)
+    missing = nr_to_reclaim - nr_reclaimed
+    if missing and wakeup_flusher_threads(node, zones, missing):
+        nr_reclaimed += shrink_lruvec(node, zones, missing, gfp)
+    return nr_reclaimed
 
 
 def try_to_free_pages(node: Node, zones: Sequence[Zone], order: int, gfp: int) -> int:
@@ -138,7 +167,7 @@ def try_to_free_pages(node: Node, zones: Sequence[Zone], order: int, gfp: int) -
     """
     if node.trace is not None:
         node.trace.emit(MmVmscanDirectReclaimBegin(order, gfp))
-    nr_reclaimed = shrink_lruvec(node, zones, max(SWAP_CLUSTER_MAX, 1 << order), gfp)
+    nr_reclaimed = shrink_node(node, zones, max(SWAP_CLUSTER_MAX, 1 << order), gfp)
     if node.trace is not None:
         node.trace.emit(MmVmscanDirectReclaimEnd(nr_reclaimed))
     return nr_reclaimed
@@ -187,7 +216,7 @@ def balance_pgdat(node: Node) -> int:
     total = 0
     for zone in node.zones:
         while zone.vm_stat_free + sum(zone.vm_stat_diff) <= wmark_pages(zone, Wmark.HIGH):
-            nr_reclaimed = shrink_lruvec(node, (zone,), SWAP_CLUSTER_MAX, int(GFP_KERNEL))
+            nr_reclaimed = shrink_node(node, (zone,), SWAP_CLUSTER_MAX, int(GFP_KERNEL))
             total += nr_reclaimed
             if not nr_reclaimed:
                 break

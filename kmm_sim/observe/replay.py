@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from kmm_sim.mm.events import (
     BadPage,
+    FlusherWrite,
     FreeListAdd,
     FreeListDel,
     FreeListMove,
@@ -140,6 +141,8 @@ class _State:
                 self.lru.pop(pfn, None)
             case MmLruInsertion(pfn, anon, dirty):
                 self.lru[pfn] = Reclaimable(pfn, anon, dirty)
+            case FlusherWrite(pfn):
+                self.lru[pfn] = Reclaimable(pfn, False, False)
             case MmVmscanWriteFolio(pfn, anon):
                 self.lru[pfn] = Reclaimable(pfn, anon, False)
             case MmMigratePage(pfn, to):

@@ -8,8 +8,8 @@ import pytest
 from kmm_sim import GFP_KERNEL, ContextError, KernelBug, Machine
 from kmm_sim.labs.mem_map import MemMapLab, Work, mem_map_lab
 from kmm_sim.labs.pages import MASKS, Allocate, Look, OnPage, PagesLab, Write, pages_lab
-from kmm_sim.labs.scene import apply
 from kmm_sim.labs.recorded import ZONE_AFTER_ZONE
+from kmm_sim.labs.scene import apply
 from kmm_sim.labs.zones import MASKS as ZONE_MASKS
 from kmm_sim.labs.zones import FreeAll, Take, ZonesLab, zones_lab
 from kmm_sim.observe.pages import page_runs, page_view, zone_checks

@@ -21,6 +21,7 @@ from kmm_sim import (
 )
 from kmm_sim.mm.compaction import migrate_page
 from kmm_sim.mm.events import (
+    FlusherWrite,
     MarkVictim,
     MmCompactionEnd,
     MmMigratePage,
@@ -106,11 +107,24 @@ def test_direct_reclaim_takes_the_oldest_pages_of_files():
     assert not {entry.pfn for entry in snapshot(machine).lru} & set(oldest)
 
 
-@pytest.mark.parametrize(("gfp", "may_write"), [(GFP_KERNEL, True), (GFP_NOFS, False), (GFP_NOIO, False)])
-def test_only_a_mask_with_io_and_fs_writes_dirty_pages(gfp, may_write):
+@pytest.mark.parametrize("gfp", [GFP_KERNEL, GFP_NOFS, GFP_NOIO])
+def test_no_request_writes_to_a_file_it_wakes_the_flushers(gfp):
+    """shrink_folio_list(): "Only kswapd can writeback filesystem folios"."""
     machine = full(dirty=True)
-    exhaust(machine, gfp | Gfp.NORETRY)
-    assert bool(told(machine, MmVmscanWriteFolio)) == may_write
+    dirty = len(machine.node.lru)
+    assert exhaust(machine, gfp | Gfp.NORETRY) >= dirty
+    assert not told(machine, MmVmscanWriteFolio)
+    assert len(told(machine, FlusherWrite)) == dirty
+    assert machine.node.lru == {}
+
+
+def test_kswapd_has_files_written_by_the_flushers_too():
+    machine = full(dirty=True)
+    machine.alloc_page(GFP_ATOMIC)
+    machine.trace.clear()
+    start = snapshot(machine)
+    assert machine.run_kswapd() == len(told(machine, FlusherWrite)) > 0
+    assert replay(start, machine.trace) == snapshot(machine)
 
 
 def test_anonymous_memory_goes_to_swap_if_there_is_any():
@@ -383,18 +397,17 @@ def test_the_trace_rebuilds_a_machine_under_pressure(seed):
     assert replay(start, machine.trace) == snapshot(machine)
 
 
-@pytest.mark.parametrize("mask", [GFP_NOFS, GFP_NOIO])
-def test_nobody_is_killed_for_a_request_that_may_not_enter_filesystems(mask):
-    """out_of_memory() does nothing without __GFP_FS: kswapd writes the dirty cache that the caller must not touch."""
-    machine = Machine(memory="16 MiB")
-    machine.read_file(10_000, dirty=True)
-    task = machine.start_process("editor", 8)
-    while machine.alloc_page(GFP_NOWAIT) is not None:
+@pytest.mark.parametrize(("mask", "swap"), [(GFP_NOFS, 0), (GFP_NOIO, 0), (GFP_NOIO, 500)])
+def test_nobody_is_killed_for_a_request_that_may_not_enter_filesystems(mask, swap):
+    """out_of_memory() does nothing without __GFP_FS: kswapd swaps out what the caller must not write."""
+    machine = full(swap=swap, pages=3000)
+    while machine.read_file(1) and len([entry for entry in machine.node.lru.values() if not entry.anon]) < 40:
         pass
+    exhaust(machine, GFP_NOWAIT)
+    exhaust(machine, GFP_NOIO | Gfp.NORETRY)
     machine.trace.clear()
-    assert machine.alloc_page(mask) is not None
-    stages = [event.stage for event in machine.trace if isinstance(event, SlowPath)]
-    assert "wait" in stages
-    assert "oom" not in stages
-    assert not task.oom_victim
+    assert (machine.alloc_page(mask) is not None) == bool(swap)
+    assert "wait" in stages(machine)
+    assert "oom" not in stages(machine)
+    assert not any(task.oom_victim for task in machine.tasks)
     validate(machine)
