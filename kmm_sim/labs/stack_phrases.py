@@ -69,7 +69,7 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "says.st.silent": "{0} has overwritten {1}, and has nothing to say about it.",
         "log.st.silent": "call: {2}",
         "says.st.stopped": "{0} stops: {1}",
-        "log.st.stopped": "oops: {0}",
+        "log.st.stopped": "stopped: {0}",
         "says.st.return": "The newest call has returned. What it overwrote stays overwritten.",
         "log.st.return": "return",
         "says.st.well": "Nobody finds anything.",

@@ -10,12 +10,13 @@ mapped: the first byte too many stops the task.
 Frames are real bytes.  So are the magic number and thread_info, and the neighbour's memory.
 
 Linux: kernel/fork.c, arch/x86/kernel/traps.c, include/linux/sched/task_stack.h
-Simplified: 32-bit kinds keep the sizes of theirs, but the addresses of 64 bits.
+Simplified: 32-bit kinds keep the sizes of theirs, but the addresses of 64 bits.  What 2.6.34 says of a
+damaged thread_info follows its source (kernel/sched.c); it was not recorded.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm.fault import show_fault_oops
@@ -29,8 +30,8 @@ from kmm_sim.mm.vmap_node import VmapSpace
 
 __all__ = [
     "NR_CACHED_STACKS", "STACK_END_MAGIC", "STACK_KINDS", "THREAD_START", "Frame", "StackKind", "Stacks", "Task",
-    "alloc_thread_stack", "check_thread_info", "end_of_stack", "frame_size_warning", "free_thread_stack",
-    "handle_stack_overflow", "new_task", "schedule_debug", "set_task_stack_end_magic", "stack_call", "stack_return",
+    "alloc_thread_stack", "end_of_stack", "frame_size_warning", "free_thread_stack", "handle_stack_overflow",
+    "new_task", "schedule_bug", "schedule_debug", "set_task_stack_end_magic", "stack_call", "stack_return",
     "task_address", "task_stack_end_corrupted",
 ]
 
@@ -49,7 +50,8 @@ FILL = 0x5A  # what a frame is filled with, so that one sees whose bytes they ar
 class StackKind:
     """How a kernel's stacks are made; sizes in bytes.
 
-    ``thread_info`` is the size of that structure at the low end, 0 where it is elsewhere.
+    ``thread_info`` is the size of that structure at the low end, 0 where it is elsewhere, and
+    ``preempt_count`` the offset of the preemption count in it.
     ``irq_stack`` is the size of a stack of interrupts' own, 0 where they use the task's.
     ``frame_warn`` is the frame size above which the compiler warns (CONFIG_FRAME_WARN).
     """
@@ -60,15 +62,16 @@ class StackKind:
     thread_info: int
     irq_stack: int
     frame_warn: int
+    preempt_count: int = 0
 
 
 STACK_KINDS = {
     kind.name: kind
     for kind in (
         StackKind("6.12", 16384, True, 0, 16384, 2048),
-        StackKind("2.6.34", 8192, False, 104, 16384, 2048),
-        StackKind("2.6.34-32bit", 8192, False, 72, 0, 1024),
-        StackKind("2.6.34-32bit-4k", 4096, False, 72, 4096, 1024),
+        StackKind("2.6.34", 8192, False, 104, 16384, 2048, 28),
+        StackKind("2.6.34-32bit", 8192, False, 72, 0, 1024, 20),
+        StackKind("2.6.34-32bit-4k", 4096, False, 72, 4096, 1024, 20),
     )
 }
 """The kinds that there are: today's, and those of 2.6.34 for 64 bits, for 32, and with CONFIG_4KSTACKS."""
@@ -224,33 +227,34 @@ def task_stack_end_corrupted(stacks: Stacks, task: Task) -> bool:
 
 
 def schedule_debug(stacks: Stacks, task: Task) -> None:
-    """Look at the magic number, as the scheduler does whenever a task gives the CPU away.
+    """Look whether all is well, as the scheduler does whenever a task gives the CPU away.
 
-    Raises KernelBug where the kernel panics: only today's looks (CONFIG_SCHED_STACK_END_CHECK).
+    6.12 looks at the magic number (CONFIG_SCHED_STACK_END_CHECK).  2.6.34 looks only at the
+    preemption count, which must be 0; it lies in thread_info.
+
+    Raises KernelBug where something is wrong.
 
     Linux: schedule_debug(), kernel/sched/core.c
     """
     if task.kind.vmapped and task_stack_end_corrupted(stacks, task):
         stacks.space.node.dmesg.append("Kernel panic - not syncing: corrupted stack end detected inside scheduler")
         raise KernelBug(f"the last word of the stack of {task.comm} is not {STACK_END_MAGIC:#x}: a frame went over it")
+    if task.kind.thread_info:
+        count = int.from_bytes(_peek(stacks, task.stack + task.kind.preempt_count, 4), "little")
+        if count:
+            schedule_bug(stacks, task, count)
 
 
-def check_thread_info(stacks: Stacks, task: Task) -> None:
-    """Use ``current``, as nearly every function of 2.6 does: follow thread_info to the task.
+def schedule_bug(stacks: Stacks, task: Task, preempt_count: int) -> None:
+    """Say that a task gives the CPU away where it must not, as 2.6.34 believes when thread_info is gone.
 
-    Raises KernelBug, with the lines of an oops in the log, when a frame has gone over it.
+    Always raises KernelBug.
 
-    Linux: no_context(), arch/x86/mm/fault.c
+    Linux: __schedule_bug(), kernel/sched/core.c
+    Simplified: stops at once; Linux goes on, and crashes soon, in a way that nobody can foretell.
     """
-    if not task.kind.thread_info:
-        return
-    found = int.from_bytes(_peek(stacks, task.stack, 8), "little")
-    if found != task_address(task):
-        stacks.space.node.dmesg += [
-            f"BUG: unable to handle kernel paging request at {found:016x}",
-            "Thread overran stack, or stack corrupted",
-        ]
-        raise KernelBug(f"thread_info of {task.comm} says that its task is at {found:#x}: a frame went over it")
+    stacks.space.node.dmesg.append(f"BUG: scheduling while atomic: {task.comm}/{task.pid}/0x{preempt_count:08x}")
+    raise KernelBug(f"thread_info of {task.comm} has a preemption count of {preempt_count:#x}: a frame went over it")
 
 
 def frame_size_warning(kind: StackKind, function: str, size: int) -> str:
@@ -293,7 +297,7 @@ def _irq_owner(stacks: Stacks, task: Task) -> Task:
     cpu, kind = stacks.space.cpu, task.kind
     owner = stacks.irq.get((cpu, kind.name))
     if owner is None:
-        own = StackKind(kind.name, kind.irq_stack, kind.vmapped, kind.thread_info, 0, kind.frame_warn)
+        own = replace(kind, size=kind.irq_stack, irq_stack=0)
         if kind.vmapped:
             base = vmalloc(stacks.space, own.size, THREADINFO_GFP, "irq_init_percpu_irqstack", align=own.size)
         else:
