@@ -29,7 +29,7 @@ html: $(SITE)/.complete  ## build the book into _build/html
 # Only if nothing but the text of chapters has changed, theirs are all that is built.
 $(SITE)/.complete: $(VENV)/.book $(SOURCES)
 	@echo "Building the book ..."
-	@$(VENV)/bin/jupyter-book build . $(if $(filter-out book/%.md,$?),--all) --quiet -W -n --keep-going >/dev/null
+	@$(PY) tools/build_book.py build . $(if $(filter-out book/%.md,$?),--all) --quiet -W -n --keep-going >/dev/null
 	@touch $@
 	@echo "Built: $(SITE)/index.html"
 

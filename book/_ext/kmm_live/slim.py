@@ -13,8 +13,6 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from fontTools import subset
-
 from . import node
 from .stages import digest, stage
 
@@ -77,6 +75,8 @@ def subset_fonts(site: Path, cache: Path) -> None:
 
 def subset_font(font: Path, used: list[int], target: Path) -> None:
     """Write a font that has these characters and no others."""
+    from fontTools import subset  # half a second, and most builds have nothing to leave out
+
     options = subset.Options(flavor="woff2", drop_tables=["FFTM"], notdef_outline=True)
     with subset.load_font(str(font), options) as loaded:
         subsetter = subset.Subsetter(options)
