@@ -14,11 +14,11 @@ import shutil
 from pathlib import Path
 
 from docutils import nodes
+from jupyter_client import KernelManager
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 
 from .assets import Assets, make_assets
-from .kernels import encrypt_kernels
 from .mend import mend_pages
 from .modules import FOLDER, STATE, VIEW, as_script, modules_tag, move_modules, style_names, view_box
 from .slim import slim_site
@@ -29,7 +29,7 @@ STATUS_LINE = '<div class="kmm-live" hidden></div>'
 
 def setup(app: Sphinx) -> dict[str, object]:
     """Tell Sphinx what to call when."""
-    encrypt_kernels()
+    KernelManager.transport_encryption.default_value = "auto"  # ipykernel warns where a chapter's kernel speaks openly
     app.add_config_value("kmm_live_package", "kmm_sim", "html", str)
     app.add_config_value("kmm_live_preload", ["kmm_sim", "ipywidgets", "anywidget"], "html", list)
     app.connect("builder-inited", prepare)
