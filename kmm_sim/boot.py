@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from operator import index
 from typing import Any
 
@@ -20,6 +21,7 @@ from kmm_sim.mm.mmzone import (
     Node,
     PerCpuPages,
     Sysctl,
+    Wmark,
     Zone,
     ZoneType,
 )
@@ -123,13 +125,23 @@ def _zones_of_banks(end: int, nodes: int) -> list[Zone]:
 def boot_dump(dump: Mapping[str, Any]) -> Node:
     """Return a node in the state that a recorded dump of a real kernel describes.
 
-    Raises KeyError if a field is missing, ValueError if there is no zone.
+    The knobs are those of its record ``"sysctl"``; without one, ``min_free_kbytes`` is what the min
+    marks add up to.  Raises KeyError if a field is missing, ValueError if there is no zone.
     """
     if not dump["zones"]:
         raise ValueError("the dump has no zone")
-    records = sorted(dump["zones"], key=lambda record: record["idx"])
+    records = sorted(dump["zones"], key=lambda record: (record["node"], record["idx"]))
     zones = tuple(_zone_from_dump(at, record) for at, record in enumerate(records))
-    return Node(zones, reclaim=True)
+    knobs = dump.get("sysctl", {})
+    sysctl = Sysctl(**{field.name: knobs[field.name] for field in fields(Sysctl) if field.name in knobs})
+    sysctl.lowmem_reserve_ratio = tuple(sysctl.lowmem_reserve_ratio)
+    if "min_free_kbytes" not in knobs:
+        lowmem = [zone for zone in zones if zone.type is not ZoneType.MOVABLE]
+        sysctl.min_free_kbytes = sum(zone.watermark[Wmark.MIN] for zone in lowmem) << (PAGE_SHIFT - 10)
+    for zone in zones:
+        zone.watermark_boost_factor = sysctl.watermark_boost_factor
+    grouped = not knobs.get("page_group_by_mobility_disabled", 0)
+    return Node(zones, group_by_mobility=grouped, sysctl=sysctl, reclaim=True)
 
 
 def _zone_from_dump(position: int, record: Mapping[str, Any]) -> Zone:

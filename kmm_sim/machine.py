@@ -28,7 +28,7 @@ from kmm_sim.mm import highmem, page_alloc
 from kmm_sim.mm.bad_page import compound_head
 from kmm_sim.mm.gfp import ZERO, Gfp
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Node, Zone
-from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Page, pfn_to_virt, virt_to_pfn
+from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Page, get_order, pfn_to_virt, virt_to_pfn
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
 from kmm_sim.mm.page_ref import get_page, put_page
 from kmm_sim.mm.pcp import drain_pages_zone
@@ -180,12 +180,16 @@ class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
         """Return the first of 2**order contiguous pages, or None when there are none.
 
         ``gfp`` is a mask such as GFP_KERNEL, ``order`` a whole number from 0 to 10.  Raises
-        ValueError for an order out of range or unknown bits in the mask.
+        ValueError for an order out of range (where nobody is taught, the kernel warns of one above
+        10 and the answer is None) or unknown bits in the mask.
 
         Linux: alloc_pages(), include/linux/gfp.h
         """
         if not (type(gfp) is type(order) is int and gfp in GOOD_MASKS and 0 <= order <= MAX_PAGE_ORDER):
-            gfp, order = gfp_mask(gfp), _order(order)
+            gfp = gfp_mask(gfp)
+            if self._too_large(gfp, order):
+                return None
+            order = _order(order)
         return alloc_pages(self.node, gfp, order)
 
     def alloc_pages_node(self, nid: int, gfp: int, order: int) -> Page | None:
@@ -198,7 +202,17 @@ class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
         """
         if nid not in self.node.nids:
             raise ValueError(f"this machine has the nodes {self.node.nids}, not {nid}")
-        return page_alloc.alloc_pages_node(self.node, nid, gfp_mask(gfp), _order(order))
+        gfp = gfp_mask(gfp)
+        if self._too_large(gfp, order):
+            return None
+        return page_alloc.alloc_pages_node(self.node, nid, gfp, _order(order))
+
+    def _too_large(self, gfp: int, order: int) -> bool:
+        """Return whether an order is above the largest, and the kernel itself has said so."""
+        if self.node.teaching or index(order) <= MAX_PAGE_ORDER:
+            return False
+        page_alloc.order_too_large(self.node, gfp, order)
+        return True
 
     def alloc_page(self, gfp: int) -> Page | None:
         """Return one page, or None.  Linux: alloc_page(), include/linux/gfp.h"""
@@ -230,7 +244,10 @@ class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
 
         Linux: alloc_pages_exact(), mm/page_alloc.c
         """
-        page = page_alloc.alloc_pages_exact(self.node, _exact_size(size), gfp_mask(gfp) & ~HIGHMEM)
+        gfp = gfp_mask(gfp) & ~HIGHMEM
+        if index(size) > 0 and self._too_large(gfp, get_order(size)):
+            return 0
+        page = page_alloc.alloc_pages_exact(self.node, _exact_size(size), gfp)
         return self.page_address(page) if page is not None else 0
 
     def alloc_pages_bulk(self, gfp: int, nr_pages: int) -> list[Page]:

@@ -2,6 +2,7 @@
 
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +20,9 @@ from kmm_sim import (
 )
 from kmm_sim.mm.page import PAGE_OFFSET
 from kmm_sim.observe import buddyinfo, replay, snapshot, validate
-from kmm_sim.presets import PRESETS, RECORDED
+from kmm_sim.presets import PRESETS, RECORDED, recorded_dump
 
+DATA = Path(__file__).parent / "data"
 OUTSIDE = PAGE_OFFSET + (1 << 40)
 PFN_0 = PAGE_OFFSET
 
@@ -242,6 +244,34 @@ def test_the_recorded_machine_is_as_a_real_kernel_left_it():
     assert buddyinfo(machine).splitlines()[0].split()[4:] == list("00000111013")
     assert [zone.managed_pages for zone in machine.zones] == [3840, 35610, 63174]
     assert machine.zones[2].lru, "what was running there had movable pages"
+
+
+def test_the_knobs_of_a_recorded_machine_are_those_that_its_marks_came_from():
+    """The kernel of this size that told its own, zones/mem-3zone, has 2315: rounding down loses a little."""
+    machine = Machine.preset("the recorded VM")
+    marks = [zone.watermark[0] for zone in machine.zones]
+    assert machine.sysctl("vm.min_free_kbytes") == 4 * sum(marks) == 2528
+    machine.sysctl("vm.watermark_scale_factor", 20)
+    assert [zone.watermark[0] for zone in machine.zones] == pytest.approx(marks, rel=0.06)
+    told = Machine.from_dump(recorded_dump() | {"sysctl": {"min_free_kbytes": 2315, "watermark_boost_factor": 0}})
+    assert (told.sysctl("vm.min_free_kbytes"), told.sysctl("vm.watermark_boost_factor")) == (2315, 0)
+    assert {zone.watermark_boost_factor for zone in told.zones} == {0}
+
+
+def test_the_kernel_warns_of_an_order_that_no_block_has_once():
+    recorded = (DATA / "linux-6.12.117-dmesg-order_too_big.txt").read_text().splitlines()
+    told = [line.partition("] ")[2] for line in recorded]
+    at = told.index("------------[ cut here ]------------")
+    warning = [*told[at : at + 2], "---[ end trace 0000000000000000 ]---"]
+    assert set(warning) < set(told)
+    machine = Machine(memory="64 MiB", teaching=False)
+    machine.current.pid = 136
+    assert machine.alloc_pages(GFP_KERNEL | Gfp.NOWARN, 11) is None
+    assert machine.dmesg == []
+    assert machine.alloc_pages(GFP_KERNEL, 11) is None
+    assert machine.alloc_pages_node(0, GFP_KERNEL, 40) is None
+    assert machine.alloc_pages_exact((4 << 20) + 1, GFP_KERNEL) == machine.get_free_pages(GFP_KERNEL, 11) == 0
+    assert machine.dmesg == warning
 
 
 def test_a_name_that_nobody_gave_is_refused():

@@ -172,11 +172,13 @@ def get_page_from_freelist(
 def alloc_flags_nofragment(node: Node, gfp: int, highest_zoneidx: int) -> int:
     """Return the flags that make the first try avoid mixing types, if it begins in Normal.
 
+    Only where there is a zone DMA32 to keep in one piece: not on a 32-bit machine.
+
     Linux: alloc_flags_nofragment(), mm/page_alloc.c
     """
     alloc_flags = gfp & KSWAPD_RECLAIM
     zonelist = node.zonelists[highest_zoneidx]
-    if zonelist and zonelist[0].type is NORMAL:
+    if zonelist and zonelist[0].type is NORMAL and node.highmem is None:
         banks = len(node.nids)
         if banks == 1 or (len(zonelist) > 1 and zonelist[1].nid == zonelist[0].nid):
             alloc_flags |= ALLOC_NOFRAGMENT

@@ -13,7 +13,7 @@ Simplified: no contiguous-memory areas, no device memory.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -50,7 +50,9 @@ __all__ = [
     "Zone",
     "ZoneFlag",
     "ZoneType",
+    "build_all_zonelists",
     "build_zonelists",
+    "find_next_best_node",
 ]
 
 MAX_PAGE_ORDER = 10
@@ -361,7 +363,8 @@ class Node:
 
     ``mem_map`` has a struct page for every page frame that somebody has asked about.
     ``zonelists[i]`` are the zones to try, in order, for a request whose highest zone is i, as
-    the CPU that runs has them: its own bank first.  A machine of several banks (NUMA) is one
+    the CPU that runs has them: its own bank first; ``fallback_zonelists`` has those of each bank,
+    ``thisnode_zonelists`` those that leave all other banks out.  A machine of several banks (NUMA) is one
     Node too, whose zones know their bank's number, ``nid``; Linux has a node for each bank.
     Without ``group_by_mobility`` all pages count as unmovable, as on a machine of a few MiB.
     With ``teaching`` a broken call is an error; without, it does what it does in Linux.
@@ -376,6 +379,8 @@ class Node:
     mem_map: dict[int, Page] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     zonelists: tuple[tuple[Zone, ...], ...] = ()
+    fallback_zonelists: dict[int, tuple[tuple[Zone, ...], ...]] = field(default_factory=dict)
+    thisnode_zonelists: dict[int, tuple[tuple[Zone, ...], ...]] = field(default_factory=dict)
     nids: tuple[int, ...] = (0,)
     nid: int = 0
     trace: Trace | None = None
@@ -394,6 +399,7 @@ class Node:
     kswapd_awake: bool = False
     kswapd_order: int = 0
     kswapd_failures: int = 0
+    warned_order: bool = False
     debug_atomic_sleep: bool = False
     init_on_alloc: bool = False
     init_on_free: bool = False
@@ -405,12 +411,16 @@ class Node:
         for zone in self.zones:
             zone.node = self
         self.nids = tuple(sorted({zone.nid for zone in self.zones}))
+        self.fallback_zonelists = build_all_zonelists(self.zones)
+        for nid in self.nids:
+            own = [zone for zone in self.zones if zone.nid == nid]
+            self.thisnode_zonelists[nid] = build_all_zonelists(own)[nid]
         self.set_local_node(self.nids[0])
 
     def set_local_node(self, nid: int) -> None:
         """Let requests start at bank ``nid``.  Linux: numa_node_id(), include/linux/topology.h"""
         self.nid = nid
-        self.zonelists = build_zonelists(self.zones, nid)
+        self.zonelists = self.fallback_zonelists[nid]
 
     def node_of_cpu(self, cpu: int) -> int:
         """Return the bank next to a CPU.  Linux: cpu_to_node(), include/linux/topology.h"""
@@ -444,13 +454,40 @@ class Node:
         return page
 
 
-def build_zonelists(zones: Sequence[Zone], nid: int) -> tuple[tuple[Zone, ...], ...]:
+def build_all_zonelists(zones: Sequence[Zone]) -> dict[int, tuple[tuple[Zone, ...], ...]]:
+    """Return for each bank the zones that a CPU next to it tries, for each highest zone.
+
+    Linux: __build_all_zonelists(), mm/page_alloc.c
+    """
+    node_load = dict.fromkeys(sorted({zone.nid for zone in zones}), 0)
+    return {nid: build_zonelists(zones, nid, node_load) for nid in node_load}
+
+
+def build_zonelists(zones: Sequence[Zone], nid: int, node_load: dict[int, int]) -> tuple[tuple[Zone, ...], ...]:
     """Return, for each highest zone, the zones to try: bank ``nid`` first, highest zone first.
+
+    ``node_load`` counts for each bank how many others turn to it first, and is updated.
 
     Linux: build_zonelists(), mm/page_alloc.c
     """
-    banks = sorted({zone.nid for zone in zones}, key=lambda other: (other != nid, other))
+    banks = [nid]
+    while len(banks) < len(node_load):
+        banks.append(find_next_best_node(nid, banks, node_load))
+    if len(banks) > 1:
+        node_load[banks[1]] += 1
     order = [zone for bank in banks for zone in reversed(zones) if zone.nid == bank]
     return tuple(
         tuple(zone for zone in order if zone.type <= highest) for highest in range(MAX_NR_ZONES)
+    )
+
+
+def find_next_best_node(nid: int, used: Sequence[int], node_load: Mapping[int, int]) -> int:
+    """Return the bank to try next: one that follows ``nid``, then one that few others turn to.
+
+    Linux: find_next_best_node(), mm/page_alloc.c
+    Simplified: all other banks are equally far away, and all have CPUs.
+    """
+    return min(
+        (bank for bank in node_load if bank not in used),
+        key=lambda bank: (bank < nid, node_load[bank], bank),
     )

@@ -9,6 +9,9 @@ Linux: mm/page_alloc.c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm.bad_page import bad_free, free_pages_prepare, page_expected_state
 from kmm_sim.mm.buddy import free_one_page
@@ -25,12 +28,12 @@ from kmm_sim.mm.gfp import (
     gfp_zone,
 )
 from kmm_sim.mm.internal import ALLOC_WMARK_LOW
-from kmm_sim.mm.mmzone import Migrate, Node, Wmark, build_zonelists
+from kmm_sim.mm.mmzone import Migrate, Node, Wmark
 from kmm_sim.mm.page import PAGE_SIZE, Page, get_order
 from kmm_sim.mm.page_flags import PG_HEAD
 from kmm_sim.mm.pcp import free_unref_page, remove_from_pcplist
 from kmm_sim.mm.sched import current_gfp_context, might_alloc
-from kmm_sim.mm.show_mem import show_mem
+from kmm_sim.mm.show_mem import mems_allowed, show_mem
 from kmm_sim.mm.slowpath import alloc_pages_slowpath
 from kmm_sim.mm.watermark import wmark_pages, zone_watermark_fast
 
@@ -43,6 +46,7 @@ __all__ = [
     "free_pages_exact",
     "free_prepared_page",
     "make_alloc_exact",
+    "order_too_large",
     "prep_new_page",
     "warn_alloc",
 ]
@@ -57,13 +61,14 @@ def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
 
     Linux: __alloc_pages_noprof(), mm/page_alloc.c
     """
+    if gfp & THISNODE and node.zonelists is node.fallback_zonelists[node.nid]:
+        with _this_node_alone(node):
+            return alloc_pages(node, gfp, order)
     current = node.current
     if current.inside:
         if node.teaching or node.debug_atomic_sleep:
             might_alloc(current, gfp, node.teaching, node.dmesg)
         gfp = current_gfp_context(current, gfp)
-    if gfp & THISNODE and len(node.nids) > 1:
-        return _on_this_node(node, gfp, order)
     highest_zoneidx = node.zone_table[gfp & GFP_ZONEMASK]  # gfp_zone(), without the call
     migratetype = gfp >> 3 & 3 if node.group_by_mobility else 0  # gfp_migratetype()
     zones = node.zonelists[highest_zoneidx]
@@ -81,14 +86,17 @@ def alloc_pages(node: Node, gfp: int, order: int) -> Page | None:
     return prep_new_page(node, pfn, order, gfp)
 
 
-def _on_this_node(node: Node, gfp: int, order: int) -> Page | None:
-    """Serve a request from the local bank alone: __GFP_THISNODE."""
-    everywhere = node.zonelists
-    node.zonelists = build_zonelists([zone for zone in node.zones if zone.nid == node.nid], node.nid)
+@contextmanager
+def _this_node_alone(node: Node) -> Iterator[None]:
+    """Let requests be served from the local bank alone, for the length of a ``with`` block.
+
+    Linux: node_zonelist(), include/linux/gfp.h
+    """
+    node.zonelists = node.thisnode_zonelists[node.nid]
     try:
-        return alloc_pages(node, gfp & ~THISNODE, order)
+        yield
     finally:
-        node.zonelists = everywhere
+        node.zonelists = node.fallback_zonelists[node.nid]
 
 
 def alloc_pages_node(node: Node, nid: int, gfp: int, order: int) -> Page | None:
@@ -129,10 +137,27 @@ def warn_alloc(node: Node, gfp: int, order: int) -> None:
     if not gfp & NOWARN:
         node.dmesg.append(
             f"{node.current.comm}: page allocation failure: order:{order}, "
-            f"mode:{gfp:#x}({gfp_names(gfp)}), nodemask=(null),cpuset=/,mems_allowed=0"
+            f"mode:{gfp:#x}({gfp_names(gfp)}), nodemask=(null),cpuset=/,mems_allowed={mems_allowed(node)}"
         )
         if node.reclaim:
             node.dmesg += show_mem(node)
+
+
+def order_too_large(node: Node, gfp: int, order: int) -> None:
+    """Write to the kernel's log, once, that somebody asked for an order that no block has.
+
+    Linux: __alloc_pages_noprof(), mm/page_alloc.c
+    Simplified: no registers, no call trace.
+    """
+    if gfp & NOWARN or node.warned_order:
+        return
+    node.warned_order = True
+    node.dmesg += [
+        "------------[ cut here ]------------",
+        f"WARNING: CPU: {node.zones[0].cpu} PID: {node.current.pid} at mm/page_alloc.c:4832 "
+        "__alloc_pages_noprof+0x303/0x310",
+        "---[ end trace 0000000000000000 ]---",
+    ]
 
 
 def free_pages(node: Node, page: Page, order: int) -> None:
@@ -248,8 +273,16 @@ def alloc_pages_bulk(node: Node, gfp: int, nr_pages: int) -> list[Page]:
 
     If no zone can give so many without falling below its low mark, one page is tried for.
 
+    Raises ContextError, in teaching mode, if the request may sleep where nobody can.
+
     Linux: alloc_pages_bulk_noprof(), mm/page_alloc.c
     """
+    if gfp & THISNODE and node.zonelists is node.fallback_zonelists[node.nid]:
+        with _this_node_alone(node):
+            return alloc_pages_bulk(node, gfp, nr_pages)
+    current = node.current
+    if nr_pages > 1 and current.inside and (node.teaching or node.debug_atomic_sleep):
+        might_alloc(current, gfp, node.teaching, node.dmesg)
     highest_zoneidx = gfp_zone(gfp, node.zone_table)
     migratetype = gfp_migratetype(gfp) if node.group_by_mobility else Migrate.UNMOVABLE
     alloc_flags = ALLOC_WMARK_LOW

@@ -12,7 +12,7 @@ from kmm_sim.mm.mmzone import MIGRATE_TYPES, NR_PAGE_ORDERS, Node, Wmark, Zone, 
 from kmm_sim.mm.page import PAGE_SHIFT
 from kmm_sim.mm.watermark import wmark_pages
 
-__all__ = ["show_free_areas", "show_mem"]
+__all__ = ["mems_allowed", "show_free_areas", "show_mem"]
 
 LETTERS = "UMEHI"
 MAX_RECLAIM_RETRIES = 16
@@ -21,6 +21,20 @@ MAX_RECLAIM_RETRIES = 16
 def kib(pages: int) -> int:
     """Return pages in kibibytes.  Linux: K(), mm/internal.h"""
     return pages << (PAGE_SHIFT - 10)
+
+
+def mems_allowed(node: Node) -> str:
+    """Return the memory banks that a process may use, as the log lists them: ``0``, ``0-1``, ``0,2-3``.
+
+    Linux: cpuset_print_current_mems_allowed(), kernel/cgroup/cpuset.c
+    """
+    runs: list[list[int]] = []
+    for nid in node.nids:
+        if runs and runs[-1][-1] == nid - 1:
+            runs[-1].append(nid)
+        else:
+            runs.append([nid])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def show_mem(node: Node) -> list[str]:

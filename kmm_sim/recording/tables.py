@@ -102,7 +102,7 @@ def _zonelist(recording: Recording, nid: int) -> list[list[Any]]:
         mmzone.Zone(at, mmzone.ZoneType(z["i"]), z["start"], z["spanned"], z["managed"], nid=z["node"])
         for at, z in enumerate(told)
     ]
-    return [[zone.nid, zone.name] for zone in mmzone.build_zonelists(zones, nid)[-1]]
+    return [[zone.nid, zone.name] for zone in mmzone.build_all_zonelists(zones)[nid][-1]]
 
 
 def _constants() -> dict[str, int]:

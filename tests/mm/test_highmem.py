@@ -3,8 +3,10 @@
 import pytest
 
 from kmm_sim import GFP_ATOMIC, GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, ContextError, KernelBug, Machine
+from kmm_sim.mm.freelist import alloc_flags_nofragment
 from kmm_sim.mm.gfp import GFP_DMA, GFP_DMA32, Gfp
 from kmm_sim.mm.highmem import KM_MAX_IDX, LAST_PKMAP, PAGE_OFFSET_32, PKMAP_BASE
+from kmm_sim.mm.internal import ALLOC_NOFRAGMENT
 from kmm_sim.observe import replay, snapshot, validate
 from kmm_sim.observe.procfs import buddyinfo, meminfo, zoneinfo
 
@@ -187,6 +189,12 @@ def test_marks_and_reserves_follow_the_formulas(machine):
     assert high.watermark[0] == 128  # a limit of its own: nobody must have a page of it
     low_kib = (dma.managed_pages + normal.managed_pages) * 4
     assert machine.sysctl("vm.min_free_kbytes") == int((low_kib * 16) ** 0.5)
+
+
+def test_migratetypes_may_mix_at_once_where_there_is_no_zone_dma32(machine):
+    """alloc_flags_nofragment(): #ifdef CONFIG_ZONE_DMA32."""
+    assert not alloc_flags_nofragment(machine.node, int(GFP_KERNEL), 2) & ALLOC_NOFRAGMENT
+    assert alloc_flags_nofragment(Machine(memory="6 GiB").node, int(GFP_KERNEL), 2) & ALLOC_NOFRAGMENT
 
 
 def test_the_texts_of_proc_name_the_zone(machine):

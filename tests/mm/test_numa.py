@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from kmm_sim import GFP_ATOMIC, GFP_KERNEL, Gfp, Machine
+from kmm_sim import GFP_ATOMIC, GFP_DMA, GFP_KERNEL, Gfp, Machine
 from kmm_sim.observe import buddyinfo, replay, snapshot, validate
 from kmm_sim.workload import play, traffic
 
@@ -57,6 +57,43 @@ def test_memory_of_a_given_bank():
     assert nid(machine, machine.alloc_page(GFP_KERNEL)) == 0
     with pytest.raises(ValueError, match="not 2"):
         machine.alloc_pages_node(2, GFP_KERNEL, 0)
+
+
+def test_after_its_own_each_bank_is_tried_that_follows_and_few_others_turn_to():
+    """find_next_best_node(): the distances are equal, the next one up comes first."""
+    machine = Machine(memory="256 MiB", nodes=4, cpus=4)
+    banks = [[zone.nid for zone in lists[-1]] for lists in machine.node.fallback_zonelists.values()]
+    assert banks == [[0, 0, 1, 2, 3], [1, 2, 3, 0, 0], [2, 3, 0, 0, 1], [3, 0, 0, 1, 2]]
+    machine.cpu = 2
+    got = [nid(machine, machine.alloc_pages(GFP_ATOMIC, 9)) for _ in range(120)]
+    assert sorted(set(got), key=got.index) == [2, 3, 0, 1]
+
+
+def test_nobody_is_killed_for_one_bank_and_the_mask_stays_whole():
+    """__alloc_pages_may_oom(): "The OOM killer may not free memory on a specific node."."""
+    machine = Machine(memory="64 MiB", nodes=2, cpus=2)
+    machine.start_process("hog", 1000)
+    mask = GFP_KERNEL | Gfp.THISNODE
+    page = machine.alloc_pages_node(1, mask, 0)
+    assert page.gfp == machine.trace[-1].gfp == 0x200CC0
+    while machine.alloc_pages_node(1, mask, 0):
+        pass
+    assert [task.comm for task in machine.tasks] == ["hog"]
+    assert machine.dmesg[0] == (
+        "insmod: page allocation failure: order:0, mode:0x200cc0(GFP_KERNEL|__GFP_THISNODE), "
+        "nodemask=(null),cpuset=/,mems_allowed=0-1"
+    )
+    assert nid(machine, machine.alloc_page(GFP_KERNEL)) == 0
+    assert machine.alloc_pages_bulk(mask, 4), "bank 0 has some"
+    machine.cpu = 1
+    assert machine.alloc_pages_bulk(mask | Gfp.NOWARN, 4) == []
+    assert len(machine.alloc_pages_bulk(GFP_KERNEL, 4)) == 1, "one, of the other bank"
+
+
+def test_a_bank_without_a_zone_that_fits_has_nothing():
+    machine = Machine(memory="64 MiB", nodes=2, cpus=2)
+    assert machine.alloc_pages_node(1, GFP_DMA | Gfp.THISNODE | Gfp.NOWARN, 0) is None
+    assert machine.alloc_pages_bulk(GFP_DMA | Gfp.THISNODE | Gfp.NOWARN, 3)
 
 
 @pytest.mark.parametrize("nodes", [0, -1, 9, 5])

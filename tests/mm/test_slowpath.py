@@ -243,8 +243,12 @@ def test_who_cannot_sleep_must_not_ask_with_a_mask_that_may(context):
         with pytest.raises(ContextError, match=r"sleeping function.*insmod.*GFP_ATOMIC"):
             machine.alloc_page(GFP_KERNEL)
         assert snapshot(machine) == before
+        with pytest.raises(ContextError, match="sleeping function"):
+            machine.alloc_pages_bulk(GFP_KERNEL, 8)
+        assert snapshot(machine) == before
         assert machine.alloc_page(GFP_ATOMIC)
         assert machine.alloc_page(GFP_NOWAIT)
+        assert len(machine.alloc_pages_bulk(GFP_ATOMIC, 8)) == 8
     assert machine.alloc_page(GFP_KERNEL)
 
 
