@@ -243,7 +243,7 @@ which_flags = choose(
                   right="RECLAIM_ACCOUNT", because="throw away", wrong={
                       "none": _("Then the kernel cannot tell that these pages can be had back, and groups them with "
                                 "others that cannot.")}),
-        Situation(key="file", words=_("a small object for each lock that a process sets on a file"),
+        Situation(key="file", words=_("a `struct file` for each file that a process opens"),
                   right="ACCOUNT", because="charge", wrong={
                       "PANIC": _("At boot it might be needed; here, any user makes as many as he likes."),
                       "none": _("Then one container uses up the memory of all, and nobody is charged.")}),
@@ -328,7 +328,7 @@ slabinfo = read_report(
     level=1,
     task=_("Four lines of a real Linux 6.12.117. A page has 4096 bytes."),
     text="""\
-# name            active  total  bytes objs pages                        : slabdata   used    all
+# name            active  total  bytes objs pages                        : slabdata  slabs  slabs
 inode_cache          200    200    632   25    4 : tunables    0    0    0 : slabdata      8      8      0
 dentry               714    714    192   21    1 : tunables    0    0    0 : slabdata     34     34      0
 task_struct           68     80   6208    5    8 : tunables    0    0    0 : slabdata     16     16      0
@@ -352,7 +352,7 @@ mm_struct             11     11   1408   11    4 : tunables    0    0    0 : sla
                                      "which 25 * 632 are used."), waste=304),
     ),
     hints=(
-        _("The last columns count slabs: in use, all, and a 0. Multiply by the pages of one."),
+        _("The last columns count slabs, twice, and then a 0. Multiply by the pages of one."),
         _("Free objects are all there are less those in use: total less active."),
         _("A slab of inode_cache has 4 * 4096 bytes and 25 objects of 632."),
     ),

@@ -44,25 +44,27 @@ slob_lists = compute(
            "allocator."),
     asks=(
         Ask(key="kmalloc100", words=_("kmalloc(100)"), right="small", read=word(LISTS)),
-        Ask(key="kmalloc247", words=_("kmalloc(247)"), right="small", read=word(LISTS)),
-        Ask(key="kmalloc248", words=_("kmalloc(248)"), right="medium", read=word(LISTS)),
-        Ask(key="cache248", words=_("an object of 248 bytes from a cache"), right="small", read=word(LISTS)),
-        Ask(key="kmalloc1016", words=_("kmalloc(1016)"), right="large", read=word(LISTS)),
+        Ask(key="kmalloc250", words=_("kmalloc(250)"), right="medium", read=word(LISTS)),
+        Ask(key="cache250", words=_("an object of 250 bytes from a cache"), right="small", read=word(LISTS)),
+        Ask(key="kmalloc1015", words=_("kmalloc(1015)"), right="medium", read=word(LISTS)),
+        Ask(key="cache1024", words=_("an object of 1024 bytes from a cache"), right="large", read=word(LISTS)),
         Ask(key="kmalloc4096", words=_("kmalloc(4096)"), right="pages", read=word(LISTS)),
     ),
     mistakes=(
-        mistake("forgets the size in front", _("You forgot the 8 bytes that `kmalloc()` writes before the block: 248 "
-                                               "need a block of 256."), kmalloc248="small", kmalloc1016="medium"),
+        mistake("forgets the size in front", _("You forgot the 8 bytes that `kmalloc()` writes before the block: 250 "
+                                               "need a block of 258."), kmalloc250="small"),
         mistake("a size before every object", _("You put 8 bytes before an object of a cache too. The cache knows how "
-                                                "large it is."), cache248="medium"),
-        mistake("up to and including", _("You took 256 for small. The lists are for blocks *below* 256 and below "
-                                         "1024."), kmalloc248="small"),
+                                                "large it is."), cache250="medium"),
+        mistake("up to and including", _("You took 1024 for medium. The lists are for blocks *below* 256 and below "
+                                         "1024."), cache1024="medium"),
+        mistake("eight bytes are a kilobyte", _("1015 and the 8 bytes before the block are 1023, and that is below "
+                                                "1024."), kmalloc1015="large"),
         mistake("a page is a block", _("You looked for 4096 bytes on a list. With 8 more they do not fit into a page."),
                 kmalloc4096="large"),
     ),
     hints=(
         _("For `kmalloc()`, add 8 first; for a cache, nothing."),
-        _("247 + 8 is 255, and 248 + 8 is 256. Which of them is below 256?"),
+        _("250 + 8 is 258, and 1015 + 8 is 1023. Which borders are they beyond?"),
         _("A block of SLOB's lies in one page."),
     ),
     why=_("`kfree()` is given an address and no size, so the size must stand somewhere: 8 bytes before the block. "
@@ -357,15 +359,15 @@ encode = implement(
 # redzone
 
 REPORT = """\
-[Right Redzone overwritten] 0xffff88810205e048-0xffff88810205e048 @offset=72. First byte 0x42 instead of 0xcc
+[Left Redzone overwritten] 0xffff88810205a007-0xffff88810205a007 @offset=7. First byte 0x42 instead of 0xcc
 BUG mmt-dbg (Tainted: G           O      ): Object corrupt
 Allocated in exp_crash+0x49b/0xd0f [mmtrace] age=0 cpu=0 pid=36
-Slab 0xffffea0004081780 objects=25 used=2 fp=0xffff88810205e148 flags=0x200000000000200(workingset|node=0|zone=2)
-Object 0xffff88810205e008 @offset=8 fp=0xffff88810205e0a8
-Redzone  ffff88810205e000: cc cc cc cc cc cc cc cc                          ........
-Object   ffff88810205e038: 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b a5  kkkkkkkkkkkkkkk.
-Redzone  ffff88810205e048: 42 cc cc cc cc cc cc cc                          B.......
-FIX mmt-dbg: Object at 0xffff88810205e008 not freed
+Slab 0xffffea0004081680 objects=25 used=2 fp=0xffff88810205a148 flags=0x200000000000200(workingset|node=0|zone=2)
+Object 0xffff88810205a008 @offset=8 fp=0xffff88810205a0a8
+Redzone  ffff88810205a000: cc cc cc cc cc cc cc 42                          .......B
+Object   ffff88810205a008: 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b  kkkkkkkkkkkkkkkk
+Redzone  ffff88810205a048: cc cc cc cc cc cc cc cc                          ........
+FIX mmt-dbg: Object at 0xffff88810205a008 not freed
 """
 
 redzone = read_report(
@@ -375,18 +377,22 @@ redzone = read_report(
     task=_("A part of what a real Linux 6.12.117 wrote. The objects of this cache have 64 bytes."),
     text=REPORT,
     asks=(
-        Ask(key="byte", words=_("which byte was written, counted from the object's first, which is 0"), right=64),
+        Ask(key="byte", words=_("which byte was written, counted from the object's first, which is 0"), right=-1),
         Ask(key="value", words=_("the value that was written"), right=0x42, read=address),
         Ask(key="state", words=_("was the object in use or free when it was checked?"), right="in use",
             read=word(("in use", "free"))),
-        Ask(key="index", words=_("which object of the slab is it, if each takes 160 bytes?"), right=0),
-        Ask(key="fate", words=_("what becomes of the object: freed, kept, or lost?"), right="lost",
-            read=word(("freed", "kept", "lost"))),
+        Ask(key="next", words=_("at which offset in the slab does the next object begin, if each takes 160 bytes?"),
+            right=168),
+        Ask(key="fate", words=_("what becomes of the object: freed, handed out again, or lost?"), right="lost",
+            read=word(("freed", "handed out again", "lost"))),
     ),
-    lines={"byte": 1, "value": 8, "state": 6, "index": 5, "fate": 9},
+    lines={"byte": 1, "value": 6, "state": 6, "next": 5, "fate": 9},
     mistakes=(
         mistake("offset in the slab", _("You gave the offset in the slab. The object begins at offset 8, behind its "
-                                        "left red zone."), byte=72),
+                                        "left red zone."), byte=7),
+        mistake("behind the object", _("You looked behind the object. The *left* red zone lies before it."), byte=64),
+        mistake("from the slab's start", _("160 bytes from the slab's start is the left red zone of the next object. "
+                                           "Count from this one, at offset 8."), next=160),
         mistake("what should be there", _("You gave the byte that should be there. What was written stands first."),
                 value=0xCC),
         mistake("takes cc for free", _("You took cc for a free object. Red zones are cc while the object is in use, "
@@ -395,12 +401,13 @@ redzone = read_report(
                                         "rather lose it than hand it out again."), fate="freed"),
     ),
     hints=(
-        _("The object is at ...e008, and the byte that was written at ...e048."),
+        _("The object is at ...a008, and the byte that was written at ...a007."),
         _("Which value do red zones have while the object is in use?"),
-        _("The first object of a slab begins at offset 8, right behind its left red zone."),
+        _("The object is the first of its slab: it begins at offset 8, right behind its left red zone."),
     ),
-    why=_("0xe048 - 0xe008 is 0x40: byte 64, the first behind an object of 64 bytes. The zones are cc, so the object "
-          "was in use; it was being freed, and is not, so that nobody else gets it."),
+    why=_("0xa007 - 0xa008 is -1: the byte just before the object. An index one too small does that, as an overrun by "
+          "a neighbour would, if there were one before it. The zones are cc, so the object was in use; it was being "
+          "freed, and is not, so that nobody else gets it."),
 )
 
 EXERCISES: tuple[Exercise | Series, ...] = (slob_lists, colours, aside, first_fit, encode, redzone)

@@ -325,19 +325,20 @@ allocator = choose(
         "registers": _("it is not memory at all"),
     },
     situations=(
-        Situation(key="node", words=_("a list node of 40 bytes"), right="kmalloc", because="small", wrong={
-            "vmalloc": _("`vmalloc()` would take a whole page, a guard page and a TLB entry for 40 bytes."),
-            "alloc_pages": _("`alloc_pages()` gives whole pages: 4096 bytes for 40.")}),
-        Situation(key="table", words=_("a lookup table of 3 MiB that only the processor reads"),
+        Situation(key="request", words=_("one request of 96 bytes"), right="kmalloc", because="small", wrong={
+            "vmalloc": _("`vmalloc()` would take a whole page, a guard page and a TLB entry for 96 bytes."),
+            "alloc_pages": _("`alloc_pages()` gives whole pages: 4096 bytes for 96.")}),
+        Situation(key="bitmap", words=_("a bitmap of 1 MiB, a bit for each block of a file system"),
                   right=("kvmalloc", "vmalloc"), because="either", wrong={
-                      "kmalloc": _("3 MiB in one piece is an order-10 block. On a machine that has run for a while "
+                      "kmalloc": _("1 MiB in one piece is an order-8 block. On a machine that has run for a while "
                                    "there may be none."),
                       "dma_alloc_coherent": _("No device looks at it, so nobody needs it in one piece.")}),
-        Situation(key="ring", words=_("a ring of 64 KiB that a network card reads and writes"),
+        Situation(key="capture", words=_("a buffer of 128 KiB that a camera without an IOMMU fills"),
                   right="dma_alloc_coherent", because="one piece", wrong={
-                      "vmalloc": _("The card reads physical memory and knows nothing of page tables: behind the first "
-                                   "page it would read somebody else's."),
-                      "kvmalloc": _("It may fall back to `vmalloc()`, and the card would read somebody else's page.")}),
+                      "vmalloc": _("The camera writes physical memory and knows nothing of page tables: behind the "
+                                   "first page it would write over somebody else's."),
+                      "kvmalloc": _("It may fall back to `vmalloc()`, and the camera would write over somebody else's "
+                                    "page.")}),
         Situation(key="frames", words=_("eight page frames of a video buffer, filled one by one, to be read in a row"),
                   right="vmap", because="have pages", wrong={
                       "vmalloc": _("`vmalloc()` takes new pages. These are there already.")}),
@@ -374,6 +375,8 @@ static irqreturn_t handler(int irq, void *data)
     struct dev *d = data;
 
     d->log = vmalloc(65536);
+    if (!d->log)
+        return IRQ_NONE;
     return IRQ_HANDLED;
 }
 
@@ -395,9 +398,9 @@ static void stop(struct dev *d)
                                           "does a device know of page tables?"),
             misread={"size": _("The size is right. The memory is what it should not be.")}),
         Bug(lines=14, name="context", missed=_("Who runs `handler()`, and may `vmalloc()` be called there?"),
-            misread={"unchecked": _("Nobody tests the result, true; but the machine does not come so far: it stops in "
+            misread={"unchecked": _("The next line tests it. But the machine does not come so far: it stops in "
                                     "`vmalloc()` itself.")}),
-        Bug(lines=20, name="free", missed=_("`kvmalloc()` may have fallen back to `vmalloc()`. Who frees that?")),
+        Bug(lines=22, name="free", missed=_("`kvmalloc()` may have fallen back to `vmalloc()`. Who frees that?")),
     ),
     innocent={3: _("`kvmalloc()` with `GFP_KERNEL` in `start()`, which runs in a process, is as it should be."),
               4: _("The result of `kvmalloc()` is tested there, as it must be.")},
