@@ -155,7 +155,8 @@ allocator = implement(
     name="choosing-an-allocator/allocator", title=_("The decision, as a function"), level=2,
     task=_("No device, no per-CPU counters, nothing that must not fail: only the size, whether it must be one piece of "
            "physical memory, and whether the caller may sleep. Write `allocator(size, contiguous, may_sleep)`, which "
-           "returns \"kmalloc\", \"alloc_pages_exact\" or \"kvmalloc\"."),
+           "returns \"kmalloc\", \"alloc_pages_exact\" or \"kvmalloc\". Follow the figure; `kmalloc` where nothing "
+           "better is left."),
     template="def allocator(size, contiguous, may_sleep):\n    ...\n",
     asked=Function(
         parameters=("size", "contiguous", "may_sleep"), cases=_needs, reference=_by_questions,

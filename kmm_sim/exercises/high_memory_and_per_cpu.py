@@ -151,36 +151,39 @@ copies = compute(
 
 handler = find_bug(
     name="high-memory-and-per-cpu/copy-pages", title=_("Copying between two pages"), level=3,
-    task=_("This softirq copies one page to another; both may be high memory. Three lines are wrong, in old ways and "
-           "new ones."),
+    task=_("This softirq copies one page to another, and counts that in a third; all of them may be high memory. Three "
+           "lines are wrong, in old ways and new ones."),
     source="""
-static void copy_softirq(struct page *to, struct page *from)
+static void copy_softirq(struct page *to, struct page *from, struct page *count)
 {
-    void *src = kmap(from);
+    void *src = kmap_local_page(from);
     void *dst = kmap_local_page(to);
+    void *copies = kmap(count);
 
     memcpy(dst, src, PAGE_SIZE);
-    kunmap_local(to);
-    kunmap(src);
+    *(u64 *)copies += 1;
+    kunmap(copies);
+    kunmap_local(src);
+    kunmap_local(dst);
 }
 """,
     names={"sleeps": _("may sleep where nobody may"), "argument": _("is given the wrong thing"),
            "order": _("unmaps in the wrong order"), "size": _("copies too much")},
     bugs=(
-        Bug(lines=3, name="sleeps", missed=_("Which of the two ways to map may wait for a slot, and who runs here?")),
-        Bug(lines=7, name="argument", missed=_("What does kunmap_local() want to know: the page or the address?"),
-            misread={"order": _("Only one page was mapped this way, so the order is right. Look at what it is "
-                                "given.")}),
-        Bug(lines=8, name="argument", missed=_("And kunmap(): the page or the address?"),
-            misread={"sleeps": _("That it may, but whoever mends line 3 mends this too. Look at what it is given.")}),
+        Bug(lines=5, name="sleeps", missed=_("Which of the two ways to map may wait for a slot, and who runs here?")),
+        Bug(lines=9, name="argument", missed=_("What does kunmap() want to know: the page or the address?"),
+            misread={"sleeps": _("Whoever mends line 5 mends that too. Look at what it is given."),
+                     "order": _("It was mapped last, so it is right that it goes first. Look at what it is given.")}),
+        Bug(lines=(10, 11), name="order", missed=_("A task's slots are a stack. In which order were src and dst "
+                                                   "mapped?"),
+            misread={"argument": _("kunmap_local() wants the address, and gets it. But which one was mapped last?")}),
     ),
     innocent={4: _("`kmap_local_page()` never sleeps: it is the one to use here."),
-              6: _("Both pages have PAGE_SIZE bytes, and both are mapped.")},
+              7: _("Both pages have PAGE_SIZE bytes, and both are mapped.")},
     hints=(_("A softirq must not sleep."), _("`kunmap()` takes a page, `kunmap_local()` an address."),
-           _("Every compiler takes a `void *` for either: no warning tells you.")),
-    why=_("With `kmap_local_page()` for both pages, and `kunmap_local(dst); kunmap_local(src);` in this order, it is "
-          "right: "
-          "last mapped, first unmapped. `memcpy_page()` does all of it in one call."),
+           _("`kunmap()` takes a `void *` without a warning. And what was mapped last must be unmapped first.")),
+    why=_("With `kmap_local_page()` for all three, and `kunmap_local()` of copies, dst and src in this order, it is "
+          "right: last mapped, first unmapped. `copy_highpage()` maps, copies and unmaps in one call."),
 )
 
 EXERCISES: tuple[Exercise | Series, ...] = (address, mapping, copies, handler)

@@ -99,8 +99,8 @@ slabinfo = read_report(
                 best=5),
     ),
     hints=(
-        _("The columns: objects in use, objects there are, bytes of one, objects a slab, pages a slab; at the end the "
-          "slabs."),
+        _("The columns: objects in use, objects there are, bytes of one, objects per slab, pages per slab; at the end "
+          "the slabs."),
         _("What a cache holds is slabs times pages a slab, whether its objects are in use or not."),
         _("In a slab of kmalloc-192, 21 objects of 192 bytes lie in 4096 bytes."),
     ),
@@ -112,50 +112,47 @@ slabinfo = read_report(
 # failure
 
 FAILURE = """
-insmod: page allocation failure: order:10, mode:0x820(GFP_ATOMIC), nodemask=(null),cpuset=/,mems_allowed=0
+insmod: page allocation failure: order:4, mode:0x10cc1(GFP_KERNEL|GFP_DMA|__GFP_NORETRY), nodemask=(null),cpuset=/
 Mem-Info:
- free:6931 free_pcp:1183 free_cma:0
-Node 0 DMA32 free:18428kB boost:0kB min:840kB low:1048kB high:1256kB
-lowmem_reserve[]: 0 0 246 246 246
-Node 0 Normal free:6352kB boost:0kB min:1592kB low:1988kB high:2384kB
-lowmem_reserve[]: 0 0 0 0 0
-Node 0 DMA32: 5*4kB (M) 3*8kB (M) 3*16kB (M) 3*32kB (M) 3*64kB (M) 5*128kB (UM) 6*256kB (UM) 5*512kB (UM) \
-5*1024kB (UM) 4*2048kB (UM) 0*4096kB = 18428kB
-Node 0 Normal: 0*4kB 2*8kB (UM) 2*16kB (UE) 1*32kB (U) 0*64kB 3*128kB (UME) 1*256kB (E) 1*512kB (U) 3*1024kB (UME) \
-1*2048kB (E) 0*4096kB = 6352kB
+ free:92277 free_pcp:0 free_cma:0
+Node 0 DMA free:128kB boost:0kB min:96kB low:120kB high:144kB
+lowmem_reserve[]: 0 130 377 377 377
+Node 0 DMA: 0*4kB 0*8kB 0*16kB 0*32kB 0*64kB 1*128kB (U) 0*256kB 0*512kB 0*1024kB 0*2048kB 0*4096kB = 128kB
 """
 
 failure = read_report(
     name="on-your-own-machine/failure", title=_("Why did it fail?"), level=2,
-    task=_("A page allocation failure of a real 6.12.117, shortened."),
+    task=_("A page allocation failure of a real 6.12.117, shortened. The first number of `lowmem_reserve` is for "
+           "requests that may take from zone DMA only."),
     text=FAILURE,
     asks=(
-        Ask(key="bytes", words=_("bytes that were asked for"), right=4194304),
-        Ask(key="sleep", words=_("may this caller sleep?"), right="no", read=word(("yes", "no"))),
-        Ask(key="above", words=_("kB by which zone Normal is above its `min`"), right=4760),
-        Ask(key="largest", words=_("the largest free block of zone Normal, in kB"), right=2048),
-        Ask(key="reason", words=_("memory was \"short\", or in \"pieces\"?"), right="pieces",
+        Ask(key="bytes", words=_("bytes that were asked for"), right=65536),
+        Ask(key="sleep", words=_("may this caller sleep?"), right="yes", read=word(("yes", "no"))),
+        Ask(key="above", words=_("kB by which zone DMA is above its `min`"), right=32),
+        Ask(key="largest", words=_("the largest free block of zone DMA, in kB"), right=128),
+        Ask(key="reason", words=_("memory of this zone was \"short\", or in \"pieces\"?"), right="short",
             read=word(("short", "pieces"))),
     ),
-    lines={"bytes": 1, "sleep": 1, "above": 6, "largest": 9, "reason": 8},
+    lines={"bytes": 1, "sleep": 1, "above": 4, "largest": 6, "reason": 4},
     mistakes=(
-        mistake("ten pages", _("order:10 is an exponent: 2**10 pages of 4096 bytes."), bytes=40960),
-        mistake("low for min", _("You took `low`, at which kswapd is woken. A request fails at `min`."), above=4364),
+        mistake("four pages", _("order:4 is an exponent: 2**4 pages of 4096 bytes."), bytes=16384),
+        mistake("low for min", _("You took `low`, at which kswapd is woken. A request fails at `min`."), above=8),
         mistake("the column that is empty", _("0*4096kB means that there is no block of 4096 kB. The largest is the "
                                               "last column that does not begin with 0."), largest=4096),
-        mistake("it failed, so memory was short", _("Both zones are far above their marks: 24 MB are free. But the "
-                                                    "column of the order asked for is 0 in every zone."),
-                reason="short"),
-        mistake("atomic means at once", _("GFP_ATOMIC has no __GFP_DIRECT_RECLAIM: who uses it must not sleep, and so "
-                                          "nobody could move pages together for it."), sleep="yes"),
+        mistake("there is a block, so it was in pieces", _("There is a block of 128 kB, twice as large as needed. But "
+                                                           "take 64 kB off the 128 that are free, and compare with "
+                                                           "`min`."), reason="pieces"),
+        mistake("no retry means no sleep", _("GFP_KERNEL may sleep, and __GFP_NORETRY does not forbid it. It says only "
+                                             "that one light try is enough."), sleep="no"),
     ),
     hints=(
         _("The first line has the order and the mask."),
-        _("Compare `free` and `min` of each zone: which way is it?"),
-        _("Then look at the last column of each zone, the one of order 10."),
+        _("Is there a block that is large enough? And what would be left of the zone without it?"),
+        _("128 kB less 64 are less than 96."),
     ),
-    why=_("4 MiB in one piece, and no zone has such a piece, although both have many times their `min`. GFP_ATOMIC "
-          "cannot wait for compaction. So: smaller pieces, vmalloc(), or an allocation at boot."),
+    why=_("More than 360 MB are free on this machine (92277 pages), but `GFP_DMA` may take from zone DMA only. There "
+          "is a block that is large enough; without half of it the zone would be below its `min`, so the page "
+          "allocator does not touch it. Who does not need such memory should not ask for it."),
 )
 
 
@@ -310,11 +307,11 @@ def _why_exercise(seed: int, nr_free: list[int], order: int, minimum: int, reser
         name="on-your-own-machine/why", level=3,
         title=_("Served, short or in pieces? Question {seed}").format(seed=seed),
         task=_("A zone, in pages, and a GFP_KERNEL request; what does the page allocator do at this zone, before "
-               "anything is reclaimed? It is \"served\"; or memory is \"short\"; or it is in \"pieces\"."),
+               "anything is reclaimed? The mark is `min`. It is \"served\"; or memory is \"short\"; or it is in "
+               "\"pieces\"."),
         given=f"order:{order}\nfree:{free} min:{minimum} lowmem_reserve:{reserve}\n{line}",
         asks=(
-            Ask(key="margin", words=_("free pages left above the mark once the request were served (but for one "
-                                      "page); may be negative"), right=margin),
+            Ask(key="margin", words=_("free - (2**order - 1) - (min + lowmem_reserve); may be negative"), right=margin),
             Ask(key="result", words=_("\"served\", \"short\" or \"pieces\""), right=right,
                 read=word(("served", "short", "pieces"))),
         ),
