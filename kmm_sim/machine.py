@@ -151,6 +151,8 @@ class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
             raise ValueError(f"this machine has the CPUs 0 to {self.cpus - 1}, not {cpu}")
         for zone in self.zones:
             zone.run_on(cpu)
+        for cache in self._slabs.caches if self._slabs is not None else ():
+            cache.run_on(cpu)
         self.node.set_local_node(self.node.node_of_cpu(cpu))
 
     def sysctl(self, name: str, value: int | tuple[int, ...] | None = None) -> int | tuple[int, ...]:

@@ -16,8 +16,8 @@ PACKAGE = ROOT / "kmm_sim"
 # Lowest first. A module imports only from lower floors; "x.*" may also import within its own folder.
 FLOORS = (
     {"trace", "errors", "mm"},
-    {"mm.slab_pages"},
     {"mm.page", "mm.page_flags", "mm.rbtree", "mm.vmalloc_events"},
+    {"mm.slab_pages"},
     {"mm.memory", "mm.internal", "mm.percpu_events", "mm.stack_events", "mm.tlb", "mm.vmap_area"},
     {"mm.gfp"},
     {"mm.sched"},

@@ -37,7 +37,7 @@ from kmm_sim.labs.view import Called, Desk, View
 from kmm_sim.machine import Machine
 from kmm_sim.mm.gfp import GFP_KERNEL
 from kmm_sim.mm.slab_common import SlabFlags
-from kmm_sim.mm.slub_def import SlubCache
+from kmm_sim.mm.slub_def import SlubCache, slabs_of
 from kmm_sim.observe import Region, object_layout
 from kmm_sim.trace import Event
 
@@ -138,7 +138,7 @@ class Take:
             return "The caller gets NULL."
         looked = "The kernel looks at the free object first, and finds that somebody wrote to it. "
         found = looked if _reported(desk, seen) else ""
-        slab = next(iter(desk.cache.node.slabs.values()))
+        slab = slabs_of(desk.cache)[0]
         index = (ptr - slab.base) // desk.cache.size
         if not 0 <= index < slab.objects:
             return f"{found}It uses that slab no more: the caller gets {ptr:#x}, of another slab."
@@ -201,7 +201,7 @@ def _reported(desk: DebugDesk, seen: int) -> bool:
 
 
 def _address(desk: DebugDesk, index: int) -> int:
-    slab = next(iter(desk.cache.node.slabs.values()))
+    slab = slabs_of(desk.cache)[0]
     if not 0 <= index < slab.objects:
         raise ValueError(f"the slab has the objects 0 to {slab.objects - 1}, not {index}")
     return slab.base + index * desk.cache.size
@@ -314,7 +314,7 @@ def _whole(value: Any) -> int:
 
 
 def _look(desk: DebugDesk) -> DebugState:
-    s, slab = desk.cache, next(iter(desk.cache.node.slabs.values()))
+    s, slab = desk.cache, slabs_of(desk.cache)[0]
     start = slab.base + desk.chosen * s.size - s.red_left_pad
     regions = object_layout(s, free=desk.chosen not in desk.held)
     data = desk.machine.read(start, s.size)

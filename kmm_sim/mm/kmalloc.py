@@ -14,20 +14,22 @@ from __future__ import annotations
 
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm.bad_page import block_around
-from kmm_sim.mm.gfp import Gfp, gfp_names
+from kmm_sim.mm.gfp import ZERO, Gfp, gfp_names
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Page, get_order, page_address
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
 from kmm_sim.mm.slab_common import (
     ARCH_KMALLOC_MINALIGN,
     KMALLOC_MAX_SIZE,
-    KmallocTable,
     KmemCache,
     SlabFlags,
     Slabs,
     calculate_alignment,
     create_cache,
+    slab_pre_alloc_hook,
+    virt_to_slab,
 )
 from kmm_sim.mm.slab_events import Kfree, Kmalloc
+from kmm_sim.mm.slab_pages import ROW_MASK, ROW_SHIFT
 from kmm_sim.mm.vmap_area import VMALLOC_END, VMALLOC_START
 
 __all__ = [
@@ -122,8 +124,8 @@ def create_kmalloc_caches(slabs: Slabs) -> None:
         slabs.kmalloc_caches.append(of_kind)
 
 
-def kmalloc_table(slabs: Slabs, gfp: int) -> KmallocTable:
-    """Return the caches for a mask, by (size + 7) >> 3; made once for each mask.
+def kmalloc_table(slabs: Slabs, gfp: int) -> tuple[int, list[KmemCache]]:
+    """Return a mask as a plain number and its caches by (size + 7) >> 3; made once for each mask.
 
     Linux: kmalloc_slab(), mm/slab.h
     """
@@ -132,8 +134,10 @@ def kmalloc_table(slabs: Slabs, gfp: int) -> KmallocTable:
         create_kmalloc_caches(slabs)
     of_kind = slabs.kmalloc_caches[kmalloc_type(gfp)]
     sizes = range(0, KMALLOC_MAX_CACHE_SIZE + 1, 8)
-    table = KmallocTable(gfp, [of_kind[kmalloc_index(max(size, 1))] for size in sizes])
+    table = gfp, [of_kind[kmalloc_index(max(size, 1))] for size in sizes]
     slabs.kmalloc_table[gfp] = table
+    if not gfp & ZERO and not slabs.debug:
+        slabs.kmalloc_plain[gfp] = [table[1][(size + 7) >> 3] for size in range(KMALLOC_MAX_CACHE_SIZE + 1)]
     return table
 
 
@@ -154,20 +158,26 @@ def kmalloc_fix_flags(slabs: Slabs, gfp: int) -> int:
 def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
     """Return the address of ``size`` bytes or more, 0 if there are none, ZERO_SIZE_PTR for none.
 
+    Raises ContextError in teaching mode if the request may sleep where nobody can.
+
     Linux: __do_kmalloc_node(), mm/slub.c
     """
+    node = slabs.node
     try:
-        table = slabs.kmalloc_table[gfp]
+        gfp, caches = slabs.kmalloc_table[gfp]
     except KeyError:  # the first request with this mask
-        table = kmalloc_table(slabs, gfp)
+        gfp, caches = kmalloc_table(slabs, gfp)
     if size > KMALLOC_MAX_CACHE_SIZE:
-        return kmalloc_large(slabs, size, table.gfp)
+        return kmalloc_large(slabs, size, gfp)
     if not size:
         return ZERO_SIZE_PTR
-    s = table.caches[(size + 7) >> 3]
-    ptr = slabs.allocator.slab_alloc(s, table.gfp, size)
-    if slabs.node.trace is not None:
-        slabs.node.trace.emit(Kmalloc(ptr, size, s.size, table.gfp))
+    s = caches[(size + 7) >> 3]
+    if node.current.inside:
+        slab_pre_alloc_hook(node, gfp)
+    slab_alloc = slabs.allocator.slab_alloc
+    ptr = slab_alloc(s, gfp, size)
+    if node.trace is not None:
+        node.trace.emit(Kmalloc(ptr, size, s.size, gfp))
     return ptr
 
 
@@ -211,9 +221,14 @@ def kfree(slabs: Slabs, ptr: int) -> None:
 
     Linux: kfree(), mm/slub.c
     """
-    slab = slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+    try:
+        shift, row = slabs.pages.rows[ptr >> ROW_SHIFT]  # virt_to_slab(), without the call
+        slab = row[(ptr & ROW_MASK) >> shift]
+    except KeyError:
+        slab = None
     if slab is not None:
-        slabs.allocator.slab_free(slab, ptr, None)
+        slab_free = slabs.allocator.slab_free
+        slab_free(slab, ptr, None)
         return
     node = slabs.node
     if ptr > ZERO_SIZE_PTR:
@@ -270,7 +285,7 @@ def ksize(slabs: Slabs, ptr: int) -> int:
     """
     if ptr in (0, ZERO_SIZE_PTR):
         return 0
-    slab = slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+    slab = virt_to_slab(slabs, ptr)
     if slab is None:
         return PAGE_SIZE << large_page(slabs, ptr).order
     return slab_ksize(slab.cache)

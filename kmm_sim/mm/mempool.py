@@ -83,7 +83,9 @@ def mempool_alloc(pool: Mempool[T], gfp: int) -> T | None:
     Linux: mempool_alloc_noprof(), mm/mempool.c
     """
     _alive(pool)
-    might_alloc(pool.node.current, gfp, pool.node.teaching, pool.node.dmesg)
+    node = pool.node
+    if node.current.inside and (node.teaching or node.debug_atomic_sleep):
+        might_alloc(node.current, gfp, node.teaching, node.dmesg)
     gfp |= NOMEMALLOC | NORETRY | NOWARN
     patient = gfp & ~(DIRECT_RECLAIM | IO)
     for attempt in dict.fromkeys((patient, gfp)):

@@ -35,6 +35,7 @@ __all__ = [
     "in_interrupt",
     "in_softirq",
     "might_alloc",
+    "might_sleep",
 ]
 
 PF_MEMALLOC = 0x0000_0800
@@ -162,18 +163,46 @@ def might_alloc(task: Task, gfp: int, teaching: bool, dmesg: list[str]) -> None:
     if in_atomic(task) or task.irqs_disabled:
         if teaching:
             raise ContextError(_sleeping(task, gfp))
-        dmesg += might_sleep_report(task)
+        _report(task, "include/linux/sched/mm.h:321", dmesg)
     elif teaching:
         for layer, flag, without in (("fs", FS, "GFP_NOFS"), ("io", IO, "GFP_NOIO")):
             if layer in task.inside and gfp & flag:
                 raise ContextError(_reentering(task, gfp, layer, without))
 
 
+def might_sleep(task: Task, call: str, where: str, teaching: bool, dmesg: list[str]) -> None:
+    """Complain of a ``call`` that may sleep whatever it is asked for, if nobody can sleep here.
+
+    ``where`` is the line of the kernel that says so.  Raises ContextError in teaching mode;
+    otherwise it writes the report of a kernel with CONFIG_DEBUG_ATOMIC_SLEEP.
+
+    Linux: might_sleep(), include/linux/kernel.h
+    """
+    if in_atomic(task) or task.irqs_disabled:
+        if teaching:
+            raise ContextError(
+                f"sleeping function called from invalid context: {call} takes a lock that one may have to wait "
+                f"for, and {task.comm} {CONTEXTS[_atomic(task)]}; call it where one may sleep"
+            )
+        _report(task, where, dmesg)
+
+
+def _report(task: Task, where: str, dmesg: list[str]) -> None:
+    """Write the report to the log, but not twice in a row: the kernel prints one a second at most."""
+    report = might_sleep_report(task, where)
+    if dmesg[-len(report) :] != report:
+        dmesg += report
+
+
+def _atomic(task: Task) -> str:
+    """Return what keeps a task from sleeping; the innermost, if it is more than one thing."""
+    return [what for what in task.inside if what in _COUNTED or what == "irqs off"][-1]
+
+
 def _sleeping(task: Task, gfp: int) -> str:
-    atomic = [what for what in task.inside if what in _COUNTED or what == "irqs off"]
     return (
         f"sleeping function called from invalid context: {gfp_names(gfp)} may sleep until memory "
-        f"is found, and {task.comm} {CONTEXTS[atomic[-1]]}; ask with GFP_ATOMIC or GFP_NOWAIT"
+        f"is found, and {task.comm} {CONTEXTS[_atomic(task)]}; ask with GFP_ATOMIC or GFP_NOWAIT"
     )
 
 
@@ -184,13 +213,13 @@ def _reentering(task: Task, gfp: int, layer: str, without: str) -> str:
     )
 
 
-def might_sleep_report(task: Task) -> list[str]:
+def might_sleep_report(task: Task, where: str) -> list[str]:
     """Return what a debug build says of a task that may sleep and must not.
 
     Linux: __might_resched(), kernel/sched/core.c
     """
     return [
-        "BUG: sleeping function called from invalid context at include/linux/sched/mm.h:321",
+        f"BUG: sleeping function called from invalid context at {where}",
         f"in_atomic(): {int(in_atomic(task))}, irqs_disabled(): {int(task.irqs_disabled)}, "
         f"non_block: 0, pid: {task.pid}, name: {task.comm}",
         f"preempt_count: {task.preempt_count:x}, expected: 0",

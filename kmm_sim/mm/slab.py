@@ -264,8 +264,7 @@ def cache_grow(s: SlabCache, gfp: int) -> bool:
     base = pfn_to_virt(page.pfn) + offset + (0 if s.off_slab else s.slab_size)
     page.mapping = base  # it holds a list pointer: no good page to free
     slab = Slab(s, page.pfn, base, offset, descriptor, list(range(s.num))[::-1], bytearray(s.num))
-    for pfn in range(page.pfn, page.pfn + (1 << s.order)):
-        s.slabs.pages[pfn] = slab
+    s.slabs.pages.add(page.pfn, s.order, slab)
     if node.trace is not None:
         node.trace.emit(SlabNew(s.name, page.pfn, s.order, tuple(range(s.num))))
     if s.ctor is not None:
@@ -280,8 +279,7 @@ def slab_destroy(s: SlabCache, slab: Slab) -> None:
     """Give the pages of a slab back, and its descriptor.  Linux: slab_destroy(), mm/slab.c"""
     node = s.slabs.node
     del s.lists[slab.on][slab.pfn]
-    for pfn in range(slab.pfn, slab.pfn + (1 << s.order)):
-        del s.slabs.pages[pfn]
+    s.slabs.pages.remove(slab.pfn, s.order)
     if node.trace is not None:
         node.trace.emit(SlabDiscard(s.name, slab.pfn, s.order))
     page = node.page(slab.pfn)

@@ -19,7 +19,7 @@ from typing import Any
 
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm.mmzone import Node
-from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT
+from kmm_sim.mm.sched import might_alloc, might_sleep
 from kmm_sim.mm.slab_events import CacheDestroy
 from kmm_sim.mm.slab_pages import SlabPages
 
@@ -32,7 +32,6 @@ __all__ = [
     "SLAB_MERGE_SAME",
     "SLAB_NEVER_MERGE",
     "WORD",
-    "KmallocTable",
     "KmemCache",
     "SlabAllocator",
     "SlabFlags",
@@ -44,6 +43,8 @@ __all__ = [
     "find_mergeable",
     "kmem_cache_create",
     "kmem_cache_destroy",
+    "lock_slab_mutex",
+    "slab_pre_alloc_hook",
     "slab_unmergeable",
     "virt_to_slab",
 ]
@@ -122,6 +123,9 @@ class KmemCache:
     refcount: int = 1
     aliases: list[str] = field(default_factory=list)
 
+    def run_on(self, cpu: int) -> None:
+        """Let ``cpu`` make the next calls.  Linux: no counterpart; this_cpu_ptr() asks the processor"""
+
     def __repr__(self) -> str:
         return f"<struct kmem_cache {self.name} object_size:{self.object_size} size:{self.size}>"
 
@@ -152,23 +156,14 @@ class SlabAllocator:
     ksize: Callable[[Slabs, int], int]
 
 
-@dataclass(frozen=True, slots=True)
-class KmallocTable:
-    """The caches for kmalloc() with one mask, by (size + 7) >> 3, and the mask as a plain number.
-
-    Linux: kmem_buckets, include/linux/slab.h
-    """
-
-    gfp: int
-    caches: list[KmemCache]
-
-
 @dataclass(slots=True, eq=False)
 class Slabs:
     """The slab layer of one machine.
 
     ``caches`` are all caches, newest first.  ``pages`` finds the slab that a page belongs to.
-    ``kmalloc_table[gfp]`` are the caches for kmalloc() by size; see kmm_sim/mm/kmalloc.py.
+    ``kmalloc_table[gfp]`` is a mask as a plain number, and the caches for kmalloc() with it by
+    (size + 7) >> 3; ``kmalloc_plain[gfp]`` are the caches by size,
+    for masks that ask for no zeros, unless objects are checked.
     ``check_gfp`` returns a mask that was not seen before as a plain number, or says what is wrong
     with it.  ``freelist_order`` says in which order a new slab hands out its objects; None is by address.
     ``secrets`` draws the number with which a hardened cache scrambles its free pointers, if it does.
@@ -189,7 +184,8 @@ class Slabs:
     caches: list[KmemCache] = field(default_factory=list)
     pages: SlabPages = field(default_factory=SlabPages)
     kmalloc_caches: list[dict[int, KmemCache]] = field(default_factory=list)
-    kmalloc_table: dict[int, KmallocTable] = field(default_factory=dict)
+    kmalloc_table: dict[int, tuple[int, list[KmemCache]]] = field(default_factory=dict)
+    kmalloc_plain: dict[int, list[KmemCache]] = field(default_factory=dict)
     ticks: int = 0
     state: Any = None
 
@@ -204,7 +200,18 @@ def align_up(value: int, alignment: int) -> int:
 
 def virt_to_slab(slabs: Slabs, ptr: int) -> Any | None:
     """Return the slab around an address, or None.  Linux: virt_to_slab(), mm/slab.h"""
-    return slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+    return slabs.pages.around(ptr)
+
+
+def slab_pre_alloc_hook(node: Node, gfp: int) -> None:
+    """Complain of a request that may sleep where nobody can, though an object may be at hand.
+
+    Raises ContextError in teaching mode.
+
+    Linux: slab_pre_alloc_hook(), mm/slub.c
+    """
+    if node.teaching or node.debug_atomic_sleep:
+        might_alloc(node.current, gfp, node.teaching, node.dmesg)
 
 
 def cache_free(s: KmemCache, ptr: int) -> None:
@@ -274,6 +281,7 @@ def kmem_cache_create(
     Linux: __kmem_cache_create_args(), mm/slab_common.c
     Simplified: how many bytes may be copied to users is noted, not where they are, and not checked.
     """
+    lock_slab_mutex(slabs, "kmem_cache_create()")
     if ctor is None and not usersize and (twin := find_mergeable(slabs, object_size, align, flags)) is not None:
         twin.refcount += 1
         twin.aliases.append(name)
@@ -282,6 +290,18 @@ def kmem_cache_create(
         return twin
     align = calculate_alignment(flags, align, object_size)
     return create_cache(slabs, name, object_size, align, flags, ctor, usersize)
+
+
+def lock_slab_mutex(slabs: Slabs, call: str) -> None:
+    """Complain of a ``call`` that needs the lock of all caches, where nobody may wait for it.
+
+    Raises ContextError in teaching mode.
+
+    Linux: mutex_lock(), kernel/locking/mutex.c
+    """
+    node = slabs.node
+    if node.current.inside and (node.teaching or node.debug_atomic_sleep):
+        might_sleep(node.current, call, "kernel/locking/mutex.c:586", node.teaching, node.dmesg)
 
 
 def create_cache(
@@ -314,6 +334,7 @@ def kmem_cache_destroy(slabs: Slabs, s: KmemCache | None) -> None:
     """
     if s is None:
         return
+    lock_slab_mutex(slabs, "kmem_cache_destroy()")
     if s not in slabs.caches:
         raise KernelBug(f"kmem_cache_destroy: {s.name} was destroyed already")
     if s.refcount > 1:

@@ -34,6 +34,7 @@ from kmm_sim.mm.slab_common import (
     SlabAllocator,
     Slabs,
     align_up,
+    slab_pre_alloc_hook,
 )
 from kmm_sim.mm.slab_events import (
     CacheCreate,
@@ -163,7 +164,7 @@ def slob_alloc(slabs: Slabs, size: int, gfp: int, align: int, align_offset: int)
         fresh.mapping = PAGE_OFFSET  # it holds a list pointer: no good page to free
         page = SlobPage(fresh.pfn, [[0, PAGE_SIZE]], on=name)
         pages.insert(0, page)
-        slabs.pages[fresh.pfn] = page
+        slabs.pages.add(fresh.pfn, 0, page)
         if node.trace is not None:
             node.trace.emit(SlobPageNew(fresh.pfn, name))
         offset = slob_page_alloc(page, size, align, align_offset)
@@ -193,7 +194,7 @@ def slob_free(slabs: Slabs, page: SlobPage, offset: int) -> None:
     if not page.held:
         if page.on:
             lists[page.on].remove(page)
-        del slabs.pages[page.pfn]
+        slabs.pages.remove(page.pfn, 0)
         if node.trace is not None:
             node.trace.emit(SlobPageGone(page.pfn))
         whole = node.page(page.pfn)
@@ -238,6 +239,8 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
     Linux: __kmalloc_node(), mm/slob.c
     """
     node, header, gfp = slabs.node, ARCH_KMALLOC_MINALIGN, slabs.check_gfp(gfp)
+    if node.current.inside:
+        slab_pre_alloc_hook(node, gfp)
     if not size:
         return ZERO_SIZE_PTR
     if size < PAGE_SIZE - header:

@@ -22,7 +22,7 @@ from kmm_sim.mm.gfp import NOWARN, ZERO, Gfp, gfp_names
 from kmm_sim.mm.kmalloc import kfree, kmalloc, kmalloc_fix_flags, ksize
 from kmm_sim.mm.page import PAGE_OFFSET, pfn_to_virt
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
-from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, SlabFlags, cache_free
+from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, SlabFlags, Slabs, cache_free
 from kmm_sim.mm.slab_events import (
     CacheCreate,
     CpuPartialAdd,
@@ -38,7 +38,17 @@ from kmm_sim.mm.slab_events import (
     SlabDiscard,
     SlabNew,
 )
-from kmm_sim.mm.slub_def import NO_SLAB, KmemCacheCpu, Slab, SlubCache, calculate_sizes, kmem_cache_debug
+from kmm_sim.mm.slab_pages import ROW_MASK, ROW_SHIFT
+from kmm_sim.mm.slub_def import (
+    NO_OBJECTS,
+    NO_SLAB,
+    KmemCacheCpu,
+    Slab,
+    SlubCache,
+    calculate_sizes,
+    kmem_cache_debug,
+    slabs_of,
+)
 
 __all__ = [
     "SLUB",
@@ -54,6 +64,8 @@ __all__ = [
     "flush_slab",
     "free_to_partial_list",
     "get_partial_node",
+    "kfree_fastpath",
+    "kmalloc_fastpath",
     "mark_all_used",
     "new_cache",
     "new_slab",
@@ -103,6 +115,7 @@ def cache_create(s: SlubCache) -> None:
         s.random = slabs.secrets()
     s.cpu_slab = [KmemCacheCpu(cpu, NO_SLAB) for cpu in range(slabs.cpus)]
     s.zone = slabs.node.zones[0]
+    s.run_on(s.zone.cpu)
     if slabs.node.trace is not None:
         slabs.node.trace.emit(CacheCreate(s.name, s.object_size, s.size, *s.oo, slabs.cpus))
 
@@ -117,25 +130,27 @@ def allocate_slab(s: SlubCache, gfp: int) -> Slab | None:
     """
     node = s.slabs.node
     gfp |= s.allocflags
-    order, objects = s.oo
+    oo = s.oo
     alloc_gfp = (gfp | NOWARN | NORETRY) & ~NOFAIL
-    if alloc_gfp & DIRECT_RECLAIM and order > s.min[0]:
+    if alloc_gfp & DIRECT_RECLAIM and oo[0] > s.min[0]:
         alloc_gfp = (alloc_gfp | NOMEMALLOC) & ~RECLAIM
-    page = alloc_pages(node, alloc_gfp, order)
+    page = alloc_pages(node, s.masks.setdefault(alloc_gfp, alloc_gfp), oo[0])
     if page is None:
-        order, objects = s.min
-        page = alloc_pages(node, gfp, order)
+        oo = s.min
+        page = alloc_pages(node, gfp, oo[0])
         if page is None:
             return None
+    order, objects = oo
     freelist = list(range(objects))
     if s.slabs.freelist_order is not None:
         freelist = list(s.slabs.freelist_order(s, objects))
     base = pfn_to_virt(page.pfn) + s.red_left_pad
     page.mapping = base  # a list pointer of struct slab lies there: no good page to free
-    slab = Slab(s, page.pfn, order, objects, base, freelist[::-1], bytearray(objects))
-    for pfn in range(page.pfn, page.pfn + (1 << order)):
-        s.slabs.pages[pfn] = slab
-    s.node.slabs[page.pfn] = slab
+    page.flags = s.masks.setdefault(page.flags, page.flags)
+    live = [0] * (objects + 1) if objects >= 16 else bytearray(objects + 1)  # what is faster, what is smaller
+    slab = Slab(s, page.pfn, base, freelist[::-1], live, oo)
+    s.slabs.pages.add(page.pfn, order, slab)
+    s.node.nr_slabs += 1
     s.node.total_objects += objects
     if node.trace is not None:
         node.trace.emit(SlabNew(s.name, page.pfn, order, tuple(freelist)))
@@ -161,10 +176,9 @@ def discard_slab(s: SlubCache, slab: Slab) -> None:
     node = s.slabs.node
     if s.debug:
         slub_debug.check_slab_on_free(s, slab)
-    del s.node.slabs[slab.pfn]
+    s.node.nr_slabs -= 1
     s.node.total_objects -= slab.objects
-    for pfn in range(slab.pfn, slab.pfn + (1 << slab.order)):
-        del s.slabs.pages[pfn]
+    s.slabs.pages.remove(slab.pfn, slab.order)
     if node.trace is not None:
         node.trace.emit(SlabDiscard(s.name, slab.pfn, slab.order))
     page = node.page(slab.pfn)
@@ -181,7 +195,6 @@ def add_partial(s: SlubCache, slab: Slab, tail: bool) -> None:
     partial[slab.pfn] = slab
     if not tail:
         partial.move_to_end(slab.pfn, last=False)
-    slab.node_partial = True
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(PartialAdd(s.name, slab.pfn, tail))
 
@@ -189,7 +202,6 @@ def add_partial(s: SlubCache, slab: Slab, tail: bool) -> None:
 def remove_partial(s: SlubCache, slab: Slab) -> None:
     """Take a slab off the node's partial list.  Linux: remove_partial(), mm/slub.c"""
     del s.node.partial[slab.pfn]
-    slab.node_partial = False
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(PartialDel(s.name, slab.pfn))
 
@@ -215,17 +227,14 @@ def put_cpu_partial(s: SlubCache, c: KmemCacheCpu, slab: Slab, drain: bool) -> N
 
     Linux: put_cpu_partial(), mm/slub.c
     """
-    partial, to_put = c.partial, None
-    slabs = partial[-1].slabs if partial else 0
-    if drain and slabs and slabs >= s.cpu_partial_slabs:
-        to_put, c.partial = partial, []
-        partial, slabs = c.partial, 0
+    to_put: list[Slab] = []
+    if drain and c.partial and len(c.partial) >= s.cpu_partial_slabs:
+        to_put, c.partial = c.partial, []
         _tell_cpu_partial_del(s, c, to_put)
-    slab.slabs = slabs + 1
-    partial.append(slab)
-    if s.slabs.node.trace is not None:
-        s.slabs.node.trace.emit(CpuPartialAdd(s.name, c.cpu, slab.pfn))
-    if to_put is not None:
+    c.partial.append(slab)
+    if s.pgdat.trace is not None:
+        s.pgdat.trace.emit(CpuPartialAdd(s.name, c.cpu, slab.pfn))
+    if to_put:
         put_partials(s, to_put)
 
 
@@ -258,10 +267,9 @@ def deactivate_slab(s: SlubCache, c: KmemCacheCpu) -> None:
     slab = c.slab
     tail = bool(slab.freelist)
     slab.frozen = False
-    slab.inuse -= len(c.freelist)
     if c.freelist and slab.freelist and s.slabs.node.trace is not None:
         slub_debug.set_freepointer(s, slab, c.freelist[0], slab.freelist[-1])
-    slab.freelist += c.freelist
+    slab.freelist = slab.freelist + c.freelist
     c.slab, c.freelist = NO_SLAB, []
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(CpuSlabUnload(s.name, c.cpu, slab.pfn))
@@ -296,7 +304,7 @@ def slab_alloc(s: SlubCache, gfp: int, orig_size: int) -> int:
 
     Linux: slab_alloc_node(), mm/slub.c
     """
-    c = s.cpu_slab[s.zone.cpu]
+    c, trace = s.this_cpu, s.pgdat.trace
     if not c.freelist:
         if s.debug:
             return alloc_single(s, gfp, orig_size)
@@ -306,7 +314,6 @@ def slab_alloc(s: SlubCache, gfp: int, orig_size: int) -> int:
     slab = c.slab
     index = c.freelist.pop()
     slab.live[index] = 1
-    trace = s.slabs.node.trace
     if trace is not None:
         trace.emit(ObjectGet(s.name, c.cpu, slab.pfn, index))
     ptr = slab.base + index * s.size
@@ -322,27 +329,27 @@ def slab_refill(s: SlubCache, c: KmemCacheCpu, gfp: int) -> bool:
 
     Linux: ___slab_alloc(), get_freelist(), freeze_slab(), mm/slub.c
     """
-    slab, trace = c.slab, s.slabs.node.trace
+    slab, trace = c.slab, s.pgdat.trace
     if slab.freelist:
         source = "own"  # others have freed objects in it
     else:
         if slab.pfn >= 0:  # it is full, and on no list from now on
-            c.slab, slab.frozen = NO_SLAB, False
+            slab.frozen = False
             if trace is not None:
                 trace.emit(CpuSlabUnload(s.name, c.cpu, slab.pfn))
         if c.partial:
             slab, source = c.partial.pop(), "cpu partial"
             if trace is not None:
-                _tell_cpu_partial_del(s, c, [slab])
+                trace.emit(CpuPartialDel(s.name, c.cpu, slab.pfn))
         elif s.node.partial:
             slab, source = get_partial_node(s, c), "node partial"
         elif (new := new_slab(s, gfp)) is not None:
             slab, source = new, "new"
         else:
+            c.slab = NO_SLAB
             return False
-    c.slab, slab.frozen = slab, True
-    c.freelist, slab.freelist = slab.freelist, c.freelist
-    slab.inuse = slab.objects
+        c.slab, slab.frozen = slab, True
+    c.freelist, slab.freelist = slab.freelist, NO_OBJECTS
     if trace is not None:
         trace.emit(CpuSlabLoad(s.name, c.cpu, slab.pfn, source))
     return True
@@ -358,19 +365,16 @@ def alloc_single(s: SlubCache, gfp: int, orig_size: int) -> int:
     if slab is None:
         slab = new_slab(s, gfp)
         if slab is None:
-            slab_out_of_memory(s, s.cpu_slab[s.zone.cpu], gfp)
+            slab_out_of_memory(s, s.this_cpu, gfp)
             return 0
     index = slab.freelist.pop()
-    slab.inuse += 1
     try:
         good = slub_debug.alloc_debug_processing(s, slab, index, orig_size)
     except KernelBug:
         slab.freelist.append(index)
-        slab.inuse -= 1
         raise
     if not good:
         slab.freelist.append(index)
-        slab.inuse -= 1
         mark_all_used(s, slab)
         return alloc_single(s, gfp, orig_size)
     slab.live[index] = 1
@@ -395,10 +399,9 @@ def mark_all_used(s: SlubCache, slab: Slab) -> None:
     while slab.freelist:
         index = slab.freelist.pop()
         slab.live[index] = 1
-        slab.inuse += 1
         if trace is not None:
             trace.emit(ObjectGet(s.name, -1, slab.pfn, index))
-    if slab.node_partial:
+    if slab.pfn in s.node.partial:
         remove_partial(s, slab)
 
 
@@ -448,7 +451,7 @@ def object_index(s: SlubCache, slab: Slab, ptr: int) -> int | None:
 
 def _freed_last(s: SlubCache, slab: Slab, index: int) -> bool:
     """Whether an object would come to point to itself: the one mistake a hardened freelist sees."""
-    c = s.cpu_slab[s.zone.cpu]
+    c = s.this_cpu
     freelist = c.freelist if c.slab is slab else slab.freelist
     if freelist[-1:] != [index]:
         return False
@@ -467,7 +470,7 @@ def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
     s = slab.cache
     offset, size = ptr - slab.base, s.size
     index = offset // size
-    if index * size != offset or not 0 <= index < slab.objects or not slab.live[index]:
+    if not slab.live[index] or index * size != offset:
         found = object_index(s, slab, ptr)
         if found is None:
             return
@@ -476,8 +479,8 @@ def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
         line = slub_debug.report_wrong_cache(s, cache, ptr)
         if s.slabs.node.teaching:
             raise KernelBug(line)
-    c = s.cpu_slab[s.zone.cpu]
-    trace = s.slabs.node.trace
+    c = s.this_cpu
+    trace = s.pgdat.trace
     if trace is not None:
         trace.emit(Kfree(ptr) if cache is None else KmemCacheFree(ptr, cache.name))
     if slab is c.slab:
@@ -499,20 +502,23 @@ def slab_free_slow(s: SlubCache, c: KmemCacheCpu, slab: Slab, index: int) -> Non
 
     Linux: __slab_free(), mm/slub.c
     """
-    freelist = slab.freelist
-    was_full = not freelist
+    freelist, trace = slab.freelist, s.pgdat.trace
     slab.live[index] = 0
-    trace = s.slabs.node.trace
     if trace is not None:
         trace.emit(ObjectPut(s.name, -1, slab.pfn, index))
         slub_debug.set_freepointer(s, slab, index, freelist[-1] if freelist else None)
-    freelist.append(index)
-    slab.inuse -= 1
+    if freelist:
+        freelist.append(index)
+    else:
+        slab.freelist = [index]
     if slab.frozen:
         return
-    if was_full:
-        put_cpu_partial(s, c, slab, True)
-    elif not slab.inuse and slab.node_partial and s.node.nr_partial >= s.min_partial:
+    if not freelist:  # it was full
+        if trace is None and len(c.partial) < s.cpu_partial_slabs:
+            c.partial.append(slab)  # put_cpu_partial(), without the call
+        else:
+            put_cpu_partial(s, c, slab, True)
+    elif len(freelist) == slab.oo[1] and slab.pfn in s.node.partial and s.node.nr_partial >= s.min_partial:
         remove_partial(s, slab)
         discard_slab(s, slab)
 
@@ -539,9 +545,62 @@ def put_object(s: SlubCache, slab: Slab, index: int) -> None:
     """Put an object first on its slab's own freelist.  Linux: set_freepointer(), mm/slub.c"""
     slab.live[index] = 0
     slab.freelist.append(index)
-    slab.inuse -= 1
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(ObjectPut(s.name, -1, slab.pfn, index))
+
+
+# kmalloc() and kfree() in one step
+
+
+def kmalloc_fastpath(slabs: Slabs, size: int, gfp: int) -> int:
+    """Do what kmalloc() does when there is nothing to tell, to clear or to check: most requests.
+
+    It is kmalloc() and slab_alloc() in one, as the compiler makes of them in Linux too.
+
+    Linux: __do_kmalloc_node(), slab_alloc_node(), mm/slub.c
+    """
+    try:
+        s: Any = slabs.kmalloc_plain[gfp][size]
+    except (KeyError, IndexError):
+        return kmalloc(slabs, size, gfp)
+    if not size or s.pgdat.trace is not None or slabs.node.current.inside:
+        return kmalloc(slabs, size, gfp)
+    c = s.this_cpu
+    if not c.freelist and not slab_refill(s, c, gfp):
+        slab_out_of_memory(s, c, gfp)
+        return 0
+    slab = c.slab
+    index = c.freelist.pop()
+    slab.live[index] = 1
+    return slab.base + index * s.size if index else slab.base  # type: ignore[no-any-return]  # no second number
+
+
+def kfree_fastpath(slabs: Slabs, ptr: int) -> None:
+    """Do what kfree() does when there is nothing to tell or to complain of: most frees.
+
+    It is kfree() and slab_free() in one.
+
+    Linux: kfree(), do_slab_free(), mm/slub.c
+    """
+    try:
+        shift, row = slabs.pages.rows[ptr >> ROW_SHIFT]  # virt_to_slab(), without the call
+    except KeyError:
+        kfree(slabs, ptr)
+        return
+    slab = row[(ptr & ROW_MASK) >> shift]
+    if slab is not None:
+        s, live = slab.cache, slab.live
+        offset, size = ptr - slab.base, s.size
+        index = offset // size
+        if live[index] and index * size == offset and s.pgdat.trace is None and not s.debug:
+            c = s.this_cpu
+            if slab is c.slab:
+                live[index] = 0
+                c.freelist.append(index)
+            else:
+                slab_free_slow(s, c, slab, index)
+            return
+    kfree(slabs, ptr)
 
 
 # All of a cache
@@ -567,7 +626,7 @@ def cache_shrink(s: SlubCache) -> None:
     for slab in discard if after == [slab for slab in before if slab.inuse] else before:
         remove_partial(s, slab)
     for slab in after:
-        if not slab.node_partial:
+        if slab.pfn not in s.node.partial:
             add_partial(s, slab, TO_TAIL)
     for slab in reversed(discard):
         discard_slab(s, slab)
@@ -583,7 +642,7 @@ def cache_shutdown(s: SlubCache) -> list[int]:
         remove_partial(s, slab)
         discard_slab(s, slab)
     remaining = []
-    for slab in s.node.slabs.values():
+    for slab in slabs_of(s):
         in_use = [slab.base + index * s.size for index in range(slab.objects) if slab.live[index]]
         slub_debug.list_slab_objects(s, slab, in_use)
         remaining += in_use
@@ -592,5 +651,5 @@ def cache_shutdown(s: SlubCache) -> list[int]:
 
 SLUB = SlabAllocator(
     "slub", new_cache, cache_create, slab_alloc, slab_free, cache_free, cache_shrink, cache_shutdown,
-    kmalloc, kfree, ksize,
+    kmalloc_fastpath, kfree_fastpath, ksize,
 )  # fmt: skip

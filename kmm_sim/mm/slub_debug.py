@@ -218,7 +218,7 @@ def print_tracking(s: SlubCache, ptr: int) -> None:
 def print_slab_info(s: SlubCache, slab: Slab) -> None:
     """Write a line about a slab to the log.  Linux: print_slab_info(), mm/slub.c"""
     page = s.slabs.node.page(slab.pfn)
-    flags = page.flags & ~int(PageFlag.HEAD) | (int(PageFlag.WORKINGSET) if slab.node_partial else 0)
+    flags = page.flags & ~int(PageFlag.HEAD) | (int(PageFlag.WORKINGSET) if slab.pfn in s.node.partial else 0)
     if slab.order:
         flags |= int(PageFlag.HEAD)
     first = slab.base + slab.freelist[-1] * s.size if slab.freelist else 0

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmm_sim.mm.gfp import GFP_DMA, GFP_DMA32, Gfp
-from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, PAGE_ALLOC_COSTLY_ORDER, Zone, ZoneType
+from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, PAGE_ALLOC_COSTLY_ORDER, Node, Zone, ZoneType
 from kmm_sim.mm.page import PAGE_SIZE, get_order
 from kmm_sim.mm.slab_common import SLAB_DEBUG_FLAGS, WORD, KmemCache, SlabFlags, align_up
 
@@ -29,6 +29,7 @@ __all__ = [
     "MAX_OBJS_PER_PAGE",
     "MAX_PARTIAL",
     "MIN_PARTIAL",
+    "NO_OBJECTS",
     "NO_SLAB",
     "SIZEOF_TRACK",
     "KmemCacheCpu",
@@ -40,6 +41,7 @@ __all__ = [
     "calculate_sizes",
     "kmem_cache_debug",
     "set_cpu_partial",
+    "slabs_of",
 ]
 
 SLUB_MAX_ORDER = PAGE_ALLOC_COSTLY_ORDER
@@ -55,23 +57,34 @@ class Slab:
 
     ``freelist`` has the indices of the free objects, the first one last, so that it comes and
     goes in one step.  ``frozen``: a CPU has the slab for itself; then the objects on that CPU's
-    freelist count as ``inuse``.  ``live`` says which objects a user holds.  ``base`` is the
-    address of object 0.  ``slabs`` counts a CPU's partial slabs from this one on.
+    freelist count as ``inuse``.  ``base`` is the address of object 0.  ``live`` says which objects
+    a user holds; an entry more, never set, is for the bytes beyond the last object.
 
     Linux: struct slab, mm/slab.h
     """
 
     cache: SlubCache
     pfn: int
-    order: int
-    objects: int
     base: int
     freelist: list[int]
-    live: bytearray
-    inuse: int = 0
+    live: list[int] | bytearray
+    oo: tuple[int, int]
     frozen: bool = False
-    slabs: int = 0
-    node_partial: bool = False
+
+    @property
+    def order(self) -> int:
+        """It has 2**order pages.  Linux: slab_order(), mm/slab.h"""
+        return self.oo[0]
+
+    @property
+    def objects(self) -> int:
+        """How many objects it has, free or not."""
+        return self.oo[1]
+
+    @property
+    def inuse(self) -> int:
+        """How many are not on its own freelist; Linux counts them, because its list is a chain."""
+        return self.oo[1] - len(self.freelist)
 
     def __repr__(self) -> str:
         if self.pfn < 0:
@@ -96,24 +109,21 @@ class KmemCacheCpu:
 
 @dataclass(slots=True, eq=False)
 class KmemCacheNode:
-    """What all CPUs share of a cache: the partial slabs, head first, and counts.
+    """What all CPUs share of a cache: the partial slabs, head first, and counts of all slabs.
+
+    Full slabs are on no list; who wants to see them all asks slabs_of().
 
     Linux: struct kmem_cache_node, mm/slub.c
     """
 
     partial: OrderedDict[int, Slab] = field(default_factory=OrderedDict)
-    slabs: dict[int, Slab] = field(default_factory=dict)
+    nr_slabs: int = 0
     total_objects: int = 0
 
     @property
     def nr_partial(self) -> int:
         """The number of slabs on the partial list."""
         return len(self.partial)
-
-    @property
-    def nr_slabs(self) -> int:
-        """The number of all slabs, full ones too.  Linux: node_nr_slabs()"""
-        return len(self.slabs)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -123,7 +133,8 @@ class SlubCache(KmemCache):
     ``offset`` is where in an object the free pointer stands, in bytes.  ``cpu_partial_slabs``
     is how many slabs a CPU may keep aside, ``min_partial`` how many the node keeps in any case.
     ``random`` is the secret of its free pointers if those are hardened.
-    ``tracks`` are who allocated and who freed an object, by its address.
+    ``tracks`` are who allocated and who freed an object, by its address.  ``masks`` has each mask and
+    each word of flags of its pages once, so that a thousand slabs share one number.
 
     Linux: struct kmem_cache, mm/slab.h
     """
@@ -139,14 +150,37 @@ class SlubCache(KmemCache):
     freeptr_offset: int | None = None
     random: int | None = None
     tracks: dict[int, list[Any]] = field(default_factory=dict)
+    masks: dict[int, int] = field(default_factory=dict)
     cpu_slab: list[KmemCacheCpu] = field(default_factory=list)
     node: KmemCacheNode = field(default_factory=KmemCacheNode)
     zone: Zone = field(default_factory=lambda: Zone(0, ZoneType.NORMAL, 0, 0, 0))
     debug: bool = False
+    this_cpu: KmemCacheCpu = field(default_factory=lambda: KmemCacheCpu(0, NO_SLAB))
+    pgdat: Node = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pgdat = self.slabs.node
+
+    def run_on(self, cpu: int) -> None:
+        """Let ``cpu`` make the next calls: ``this_cpu`` is what it has.
+
+        Linux: no counterpart; this_cpu_ptr() asks the processor.
+        """
+        self.this_cpu = self.cpu_slab[cpu]
 
 
-NO_SLAB = Slab(None, -1, 0, 0, 0, [], bytearray())  # type: ignore[arg-type]
+NO_OBJECTS: list[int] = []
+"""The freelist of a slab whose objects are all in use, or on the freelist of a CPU: nobody writes to it."""
+NO_SLAB: Slab = Slab(None, -1, 0, NO_OBJECTS, bytearray(1), (0, 0))  # type: ignore[arg-type]
 """What a CPU has before it has a slab: one without pages, pfn -1."""
+
+
+def slabs_of(s: SlubCache) -> list[Slab]:
+    """Return all slabs of a cache by address, full ones too, found by looking at every page.
+
+    Linux: no counterpart; only debug caches keep their full slabs on a list.
+    """
+    return [slab for slab in s.slabs.pages.slabs() if slab.cache is s]
 
 
 def kmem_cache_debug(s: KmemCache) -> bool:

@@ -131,7 +131,9 @@ def get_vm_area(
         return None
     if flags & VmFlag.IOREMAP:
         align = 1 << min(max((pages - 1).bit_length(), PAGE_SHIFT), IOREMAP_MAX_ORDER)
-    might_alloc(space.node.current, gfp & GFP_RECLAIM_MASK, space.node.teaching, space.node.dmesg)
+    node = space.node
+    if node.current.inside and (node.teaching or node.debug_atomic_sleep):
+        might_alloc(node.current, gfp & GFP_RECLAIM_MASK, node.teaching, node.dmesg)
     guarded = pages if flags & VmFlag.NO_GUARD else pages + PAGE_SIZE
     va = alloc_vmap_area(space, guarded, align, vstart, vend)
     if va is None:

@@ -32,7 +32,7 @@ from kmm_sim.mm.slab_events import (
     SlabEvent,
     SlabNew,
 )
-from kmm_sim.mm.slub_def import SlubCache
+from kmm_sim.mm.slub_def import Slab, SlubCache
 from kmm_sim.trace import Event
 
 __all__ = ["CacheView", "CpuView", "SlabView", "slab_frames", "slab_replay", "slab_snapshot"]
@@ -80,10 +80,13 @@ class CacheView:
 def slab_snapshot(machine: Machine) -> Mapping[str, CacheView]:
     """Return every cache of a machine that runs SLUB, by name."""
     caches = [s for s in machine.slabs.caches if isinstance(s, SlubCache)]
-    return MappingProxyType({s.name: _view(s) for s in sorted(caches, key=lambda s: s.name)})
+    slabs: dict[SlubCache, list[Slab]] = {s: [] for s in caches}
+    for slab in machine.slabs.pages.slabs():
+        slabs[slab.cache].append(slab)
+    return MappingProxyType({s.name: _view(s, slabs[s]) for s in sorted(caches, key=lambda s: s.name)})
 
 
-def _view(s: SlubCache) -> CacheView:
+def _view(s: SlubCache, slabs: list[Slab]) -> CacheView:
     cpus = tuple(
         CpuView(
             c.slab.pfn if c.slab.pfn >= 0 else None,
@@ -92,7 +95,7 @@ def _view(s: SlubCache) -> CacheView:
         )
         for c in s.cpu_slab
     )
-    contents = {slab.pfn: (slab.order, slab.objects, tuple(reversed(slab.freelist))) for slab in s.node.slabs.values()}
+    contents = {slab.pfn: (slab.order, slab.objects, tuple(reversed(slab.freelist))) for slab in slabs}
     return _cache_view(s.name, cpus, tuple(s.node.partial), contents)
 
 

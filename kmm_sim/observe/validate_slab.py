@@ -8,7 +8,7 @@ from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE
 from kmm_sim.mm.slab import SlabCache
 from kmm_sim.mm.slab_common import KmemCache, Slabs
 from kmm_sim.mm.slob import slob_state
-from kmm_sim.mm.slub_def import Slab, SlubCache
+from kmm_sim.mm.slub_def import NO_OBJECTS, Slab, SlubCache
 
 __all__ = ["validate_slab"]
 
@@ -23,34 +23,40 @@ def validate_slab(machine: Machine) -> None:
         for each in layer.caches:
             _validate_slab_cache(layer, each)
         return
+    assert not NO_OBJECTS, "somebody wrote to the freelist that stands for none"
     caches = [s for s in layer.caches if isinstance(s, SlubCache)]
-    owned = {pfn for s in caches for slab in s.node.slabs.values() for pfn in _pages(slab)}
+    slabs: dict[SlubCache, list[Slab]] = {s: [] for s in caches}
+    for slab in layer.pages.slabs():
+        assert slab.cache in slabs, f"slab {slab.pfn} is of the cache {slab.cache.name}, which is no more"
+        slabs[slab.cache].append(slab)
+    owned = {pfn for of_cache in slabs.values() for slab in of_cache for pfn in _pages(slab)}
     assert owned == set(layer.pages), f"pages {sorted(owned ^ set(layer.pages))} belong to no slab, or to one unknown"
     for s in caches:
-        _validate_cache(layer, s)
+        _validate_cache(layer, s, slabs[s])
 
 
 def _pages(slab: Slab) -> range:
     return range(slab.pfn, slab.pfn + (1 << slab.order))
 
 
-def _validate_cache(layer: Slabs, s: SlubCache) -> None:
+def _validate_cache(layer: Slabs, s: SlubCache, slabs: list[Slab]) -> None:
     on_cpus = [c.slab for c in s.cpu_slab if c.slab.pfn >= 0]
     aside = [slab for c in s.cpu_slab for slab in c.partial]
     listed = [slab.pfn for slab in (*on_cpus, *aside, *s.node.partial.values())]
     assert len(set(listed)) == len(listed), f"a slab of {s.name} is in two places: {sorted(listed)}"
-    assert sum(slab.objects for slab in s.node.slabs.values()) == s.node.total_objects, f"{s.name} miscounts objects"
-    for pfn, slab in s.node.slabs.items():
+    assert len(slabs) == s.node.nr_slabs, f"{s.name} counts {s.node.nr_slabs} slabs, there are {len(slabs)}"
+    assert sum(slab.objects for slab in slabs) == s.node.total_objects, f"{s.name} miscounts objects"
+    for slab in slabs:
+        pfn = slab.pfn
         c = next((c for c in s.cpu_slab if c.slab is slab), None)
         free = slab.freelist + (c.freelist if c is not None else [])
         where = f"slab {pfn} of {s.name}"
         assert len(set(free)) == len(free), f"an object of {where} is on a freelist twice"
         held = {index for index, live in enumerate(slab.live) if live}
+        assert len(slab.live) == slab.objects + 1, f"{where} has {len(slab.live) - 1} marks, not {slab.objects}"
         assert held ^ set(free) == set(range(slab.objects)), f"an object of {where} is both free and in use, or neither"
-        counted = slab.objects - len(slab.freelist)
-        assert slab.inuse == counted, f"{where} counts {slab.inuse} objects in use, there are {counted}"
         assert slab.frozen == (c is not None), f"{where} is frozen, and no CPU has it, or the other way round"
-        assert slab.node_partial == (pfn in s.node.partial), f"{where} is marked wrongly as partial"
+        assert s.node.partial.get(pfn, slab) is slab, f"another slab is on the partial list in place of {where}"
         full = not slab.freelist and c is None
         assert full != (pfn in listed), f"{where} is {'full, but on' if full else 'not full, but on no'} list"
         page = layer.node.page(pfn)

@@ -179,7 +179,7 @@ class _SlabReplay:
         c = s.cpu_slab[self.machine.cpu]
         ours = [
             c.slab.pfn,
-            c.partial[-1].slabs if c.partial else 0,
+            len(c.partial),
             s.node.nr_partial,
             s.node.nr_slabs,
         ]
@@ -227,25 +227,20 @@ def _load_cpu(machine: Machine, s: SlubCache, c: KmemCacheCpu, record: Mapping[s
         for index in c.freelist:
             c.slab.live[index] = 0
     c.partial = [_load_slab(machine, s, theirs) for theirs in record["cpu_partial"]][::-1]
-    for nth, slab in enumerate(c.partial, 1):
-        slab.slabs = nth
-    if c.partial:
-        c.partial[-1].slabs = record["cpu_partial_count"]
 
 
 def _load_slab(machine: Machine, s: SlubCache, theirs: Mapping[str, Any]) -> Slab:
     pfn, order, objects = theirs["pfn"], theirs["order"], theirs["objs"]
     slab = Slab(
-        s, pfn, order, objects, pfn_to_virt(pfn) + s.red_left_pad, theirs["fl"][::-1],
-        bytearray(b"\1" * objects), theirs["inuse"], bool(theirs["frozen"]),
+        s, pfn, pfn_to_virt(pfn) + s.red_left_pad, theirs["fl"][::-1], bytearray(b"\1" * objects + b"\0"),
+        (order, objects), bool(theirs["frozen"]),
     )  # fmt: skip
     for index in slab.freelist:
         slab.live[index] = 0
     page = machine.node.page(pfn)
     page.order, page.refcount = order, 1
-    for frame in range(pfn, pfn + (1 << order)):
-        s.slabs.pages[frame] = slab
-    s.node.slabs[pfn] = slab
+    s.slabs.pages.add(pfn, order, slab)
+    s.node.nr_slabs += 1
     s.node.total_objects += objects
     return slab
 
@@ -257,7 +252,7 @@ def _cache_dump(s: SlubCache, smp: bool) -> dict[str, Any]:
             "cpu_slab": _slab_dump(c.slab) if c.slab.pfn >= 0 else None,
             "cpu_fl": c.freelist[::-1],
             "cpu_partial": [_slab_dump(slab) for slab in reversed(c.partial)],
-            "cpu_partial_count": c.partial[-1].slabs if c.partial else 0,
+            "cpu_partial_count": len(c.partial),
         }
         for c in s.cpu_slab
     ]

@@ -21,6 +21,7 @@ from kmm_sim.mm.slab_events import (
     SlabEvent,
     SlabNew,
 )
+from kmm_sim.mm.slub_def import slabs_of
 from kmm_sim.observe import buddyinfo, replay, slab_replay, slab_snapshot, snapshot, validate, validate_slab
 
 ALONE = SlabFlags.NO_MERGE
@@ -255,7 +256,7 @@ def test_a_free_object_holds_the_address_of_the_next_in_its_middle(size):
                 machine.kmem_cache_free(cache, ptr)
             machine.kmem_cache_shrink(cache)
         lists = [(c.slab, c.freelist) for c in cache.cpu_slab]
-        lists += [(slab, slab.freelist) for slab in cache.node.slabs.values()]
+        lists += [(slab, slab.freelist) for slab in slabs_of(cache)]
         for slab, freelist in lists:
             if freelist:
                 assert walk(machine, cache, slab, freelist[-1]) == freelist[::-1]

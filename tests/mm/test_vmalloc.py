@@ -237,7 +237,7 @@ def test_not_in_an_interrupt_with_a_teacher_or_without(machine, context):
 def test_under_a_spinlock_a_debug_build_complains_and_a_teacher_stops_it(machine):
     with machine.context("spinlock"), pytest.raises(ContextError, match="holds a spinlock"):
         machine.vmalloc(PAGE_SIZE)
-    machine.node.teaching = False
+    machine.node.teaching, machine.node.debug_atomic_sleep = False, True
     with machine.context("spinlock"):
         assert machine.vmalloc(PAGE_SIZE)
     assert machine.dmesg[0] == "BUG: sleeping function called from invalid context at include/linux/sched/mm.h:321"

@@ -74,10 +74,11 @@ def test_asking_for_more_than_there_is(linux):
 
 
 def test_vmalloc_under_a_spinlock_as_a_debug_build_sees_it(linux):
-    linux.current.pid = 36
+    linux.current.pid, linux.node.debug_atomic_sleep = 36, True
     with linux.context("spinlock"):
         assert linux.vmalloc(4096)
-    assert_in_order(told(linux)[:3], recorded("debug_vmalloc_atomic"))
+    assert len(told(linux)) == 3
+    assert_in_order(told(linux), recorded("debug_vmalloc_atomic"))
 
 
 def test_the_order_of_lines_is_looked_at():
