@@ -52,10 +52,10 @@ class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
     With ``trace=False`` it runs faster and tells nothing.  With ``teaching=False`` a caller who
     breaks the rules gets no error: what happens then is what happens in Linux.
 
-    ``slab`` names the slab allocator; ``slab_debug="FZPU"`` has it check every object, as the boot
-    parameter does; with ``slab_merge=False`` alike caches stay apart; ``slab_random=1``, any
-    number, shuffles the objects of new slabs by that seed, and ``slab_hardened=1`` scrambles the
-    pointers in free objects.
+    ``slab`` names the slab allocator: "slub", "sheaves" (SLUB since 7.0), "slab" or "slob";
+    ``slab_debug="FZPU"`` has it check every object, as the boot parameter does; with
+    ``slab_merge=False`` alike caches stay apart; ``slab_random=1``, any number, shuffles the objects
+    of new slabs by that seed, and ``slab_hardened=1`` scrambles the pointers in free objects.
 
     Raises ValueError or TypeError for a size that no machine has.
     """

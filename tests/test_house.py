@@ -35,6 +35,8 @@ FLOORS = (
     {"mm.vmap_node", "mm.kmalloc", "mm.slub_def", "mm.kernel_caches"},
     {"mm.slub_debug"},
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another
+    {"mm.sheaf"},
+    {"mm.sheaves"},
     {"mm.fault", "mm.ioremap"},
     {"mm.stack", "mm.percpu", "mm.mempool"},
     {"boot", "presets", "calls", "calls.*"},

@@ -15,6 +15,7 @@ from kmm_sim.mm import kernel_caches, kmalloc, slab_common
 from kmm_sim.mm.gfp import DIRECT_RECLAIM, ZERO
 from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.page import PAGE_SIZE
+from kmm_sim.mm.sheaves import SHEAVES
 from kmm_sim.mm.slab import SLAB
 from kmm_sim.mm.slab_common import KMALLOC_MAX_SIZE, SLAB_FLAGS_PERMITTED, KmemCache, SlabFlags, Slabs
 from kmm_sim.mm.slab_events import KmemCacheAlloc
@@ -23,7 +24,7 @@ from kmm_sim.mm.slub import SLUB
 
 __all__ = ["ALLOCATORS", "SlabCalls"]
 
-ALLOCATORS = {allocator.name: allocator for allocator in (SLUB, SLAB, SLOB)}
+ALLOCATORS = {allocator.name: allocator for allocator in (SLUB, SHEAVES, SLAB, SLOB)}
 SIZE_MAX = (1 << 64) - 1
 
 
@@ -57,19 +58,20 @@ class SlabCalls(VmallocCalls):
         freelist_random: int | None = None,
         hardened: int | None = None,
     ) -> None:
-        """Begin anew with a slab allocator: "slub", "slab" or "slob"; for the rest see Machine.
+        """Begin anew with a slab allocator: "slub", "sheaves", "slab" or "slob"; for the rest see Machine.
 
         Raises ValueError for an unknown allocator or letters that slab_debug does not know.
 
         Linux: kmem_cache_init(), mm/slub.c
         """
-        if debug and allocator != "slub":
+        is_slub = allocator in ("slub", "sheaves")
+        if debug and not is_slub:
             raise ValueError(f"slab_debug is of SLUB; {allocator} has no such checks here")
         if allocator not in ALLOCATORS:
             raise ValueError(f"unknown slab allocator {allocator!r}: there are {', '.join(ALLOCATORS)}")
         order = RandomOrder(random.Random(freelist_random)) if freelist_random is not None else None
         self._slabs = Slabs(
-            self.node, ALLOCATORS[allocator], self.cpus, merge and allocator == "slub", slab_debug_flags(debug), order,
+            self.node, ALLOCATORS[allocator], self.cpus, merge and is_slub, slab_debug_flags(debug), order,
             pages=self.node.slab_pages,
             check_gfp=gfp_mask,
             secrets=Secrets(random.Random(hardened)) if hardened is not None else None,

@@ -31,6 +31,8 @@
     slub_def.py    how large an object and a slab become          mm/slub.c
     slub_debug.py  red zones, poison, tracks, reports             mm/slub.c
     slub.py        a slab for each CPU                            mm/slub.c
+    sheaf.py       arrays of free objects (7.0)                   mm/slub.c
+    sheaves.py     two of them for each CPU, a barn of them       mm/slub.c
     slab.py        three lists, arrays, colours (2.6.34)          mm/slab.c
     slob.py        first fit (6.1)                                mm/slob.c
     kernel_caches.py  task_struct, inodes and others              kernel/fork.c, fs/inode.c

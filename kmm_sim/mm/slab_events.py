@@ -32,6 +32,9 @@ __all__ = [
     "ObjectPut",
     "PartialAdd",
     "PartialDel",
+    "SheafFill",
+    "SheafFlush",
+    "SheafMove",
     "SlabDiscard",
     "SlabEvent",
     "SlabNew",
@@ -228,6 +231,42 @@ def _allocated(event: Kmalloc | KmemCacheAlloc) -> str:
         f"{event.tracepoint}: ptr={event.ptr:#x} bytes_req={event.bytes_req} "
         f"bytes_alloc={event.bytes_alloc} gfp_flags={gfp_names(event.gfp) or 'none'}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SheafMove(SlabEvent):
+    """A sheaf went from one place to another: "cpu 0 main", "cpu 0 spare", "barn full", "barn empty".
+
+    From "" comes a new one, to "" goes one that is given up.
+    """
+
+    tracepoint = "sim_sheaf_move"
+    cache: str
+    sheaf: int
+    source: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class SheafFill(SlabEvent):
+    """A free object went from its slab into a sheaf."""
+
+    tracepoint = "sim_sheaf_fill"
+    cache: str
+    sheaf: int
+    pfn: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class SheafFlush(SlabEvent):
+    """A free object went from a sheaf back to its slab."""
+
+    tracepoint = "sim_sheaf_flush"
+    cache: str
+    sheaf: int
+    pfn: int
+    index: int
 
 
 @dataclass(frozen=True, slots=True)

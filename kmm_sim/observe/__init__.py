@@ -8,7 +8,7 @@ from kmm_sim.observe.replay import frames, replay
 from kmm_sim.observe.slab_lists import ListedSlab, ListsView, lists_frames, lists_replay, lists_snapshot
 from kmm_sim.observe.slab_object import Region, object_layout
 from kmm_sim.observe.slabinfo import slabinfo, sysfs_slab
-from kmm_sim.observe.slabs import CacheView, CpuView, SlabView, slab_frames, slab_replay, slab_snapshot
+from kmm_sim.observe.slabs import CacheView, CpuView, SheafView, SlabView, slab_frames, slab_replay, slab_snapshot
 from kmm_sim.observe.slob_pages import BlockPage, SlobView, slob_frames, slob_replay, slob_snapshot
 from kmm_sim.observe.snapshot import (
     Allocation,
@@ -46,6 +46,7 @@ __all__ = [
     "PercpuSnapshot",
     "Reclaimable",
     "Region",
+    "SheafView",
     "SlabView",
     "SlobView",
     "Snapshot",

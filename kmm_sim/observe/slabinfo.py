@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kmm_sim.machine import Machine
+from kmm_sim.mm.sheaf import SheafCache
 from kmm_sim.mm.slab import SlabCache
 from kmm_sim.mm.slab_common import KmemCache, SlabFlags
 from kmm_sim.mm.slub_def import SlubCache
@@ -123,5 +124,6 @@ def sysfs_slab(machine: Machine, name: str) -> dict[str, str]:
                 "objects": str(get_slabinfo(s).active_objs),
                 "partial": str(s.node.nr_partial),
                 "slabs": str(s.node.nr_slabs),
+                **({"sheaf_capacity": str(s.sheaf_capacity)} if isinstance(s, SheafCache) else {}),
             }
     raise KeyError(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The caches and slabs of SLUB: what they look like, and the same rebuilt from events.
+"""The caches and slabs of SLUB, with sheaves or without: what they look like, and the same rebuilt from events.
 
     before = slab_snapshot(machine)
     ...
@@ -9,10 +9,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from kmm_sim.machine import Machine
+from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT
+from kmm_sim.mm.sheaf import SheafCache, SlabSheaf
 from kmm_sim.mm.slab_events import (
     CacheCreate,
     CacheDestroy,
@@ -28,6 +30,9 @@ from kmm_sim.mm.slab_events import (
     ObjectPut,
     PartialAdd,
     PartialDel,
+    SheafFill,
+    SheafFlush,
+    SheafMove,
     SlabDiscard,
     SlabEvent,
     SlabNew,
@@ -35,7 +40,7 @@ from kmm_sim.mm.slab_events import (
 from kmm_sim.mm.slub_def import Slab, SlubCache
 from kmm_sim.trace import Event
 
-__all__ = ["CacheView", "CpuView", "SlabView", "slab_frames", "slab_replay", "slab_snapshot"]
+__all__ = ["CacheView", "CpuView", "SheafView", "SlabView", "slab_frames", "slab_replay", "slab_snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +67,32 @@ class CpuView:
 
 
 @dataclass(frozen=True, slots=True)
+class SheafView:
+    """A sheaf: its number, and its objects, the newest last, each as the pfn of its slab and its index there."""
+
+    number: int
+    objects: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CacheView:
-    """A cache: what each CPU has, the node's partial list, head first, and all slabs by pfn."""
+    """A cache: what each CPU has, the node's partial list, head first, and all slabs by pfn.
+
+    With sheaves: those in each place, such as "cpu 0 main" or "barn full", head first.
+    """
 
     name: str
     cpus: tuple[CpuView, ...]
     partial: tuple[int, ...]
     slabs: Mapping[int, SlabView]
+    sheaves: Mapping[str, tuple[SheafView, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def in_use(self) -> int:
         """The number of objects that users hold."""
         total = sum(slab.objects - len(slab.freelist) for slab in self.slabs.values())
-        return total - sum(len(cpu.freelist) for cpu in self.cpus)
+        cached = sum(len(sheaf.objects) for sheaves in self.sheaves.values() for sheaf in sheaves)
+        return total - cached - sum(len(cpu.freelist) for cpu in self.cpus)
 
 
 def slab_snapshot(machine: Machine) -> Mapping[str, CacheView]:
@@ -96,7 +114,21 @@ def _view(s: SlubCache, slabs: list[Slab]) -> CacheView:
         for c in s.cpu_slab
     )
     contents = {slab.pfn: (slab.order, slab.objects, tuple(reversed(slab.freelist))) for slab in slabs}
-    return _cache_view(s.name, cpus, tuple(s.node.partial), contents)
+    sheaves = _sheaves(s) if isinstance(s, SheafCache) and s.sheaf_capacity else {}
+    return _cache_view(s.name, cpus, tuple(s.node.partial), contents, sheaves)
+
+
+def _sheaves(s: SheafCache) -> dict[str, tuple[SheafView, ...]]:
+    places = {"barn full": s.barn.full[::-1], "barn empty": s.barn.empty[::-1]}
+    for pcs in s.cpu_sheaves:
+        places[f"cpu {pcs.cpu} main"] = [pcs.main]
+        places[f"cpu {pcs.cpu} spare"] = [pcs.spare] if pcs.spare is not None else []
+    return {place: tuple(_sheaf(s, sheaf) for sheaf in sheaves) for place, sheaves in places.items()}
+
+
+def _sheaf(s: SheafCache, sheaf: SlabSheaf) -> SheafView:
+    slabs = [(s.slabs.pages[(ptr - PAGE_OFFSET) >> PAGE_SHIFT], ptr) for ptr in sheaf.objects]
+    return SheafView(sheaf.number, tuple((slab.pfn, (ptr - slab.base) // s.size) for slab, ptr in slabs))
 
 
 def _cache_view(
@@ -104,6 +136,7 @@ def _cache_view(
     cpus: tuple[CpuView, ...],
     partial: tuple[int, ...],
     contents: Mapping[int, tuple[int, int, tuple[int, ...]]],
+    sheaves: Mapping[str, tuple[SheafView, ...]],
 ) -> CacheView:
     places = dict.fromkeys(partial, "partial")
     for cpu, view in enumerate(cpus):
@@ -111,7 +144,8 @@ def _cache_view(
         if view.slab is not None:
             places[view.slab] = f"cpu {cpu}"
     views = {pfn: SlabView(pfn, *contents[pfn], places.get(pfn, "")) for pfn in sorted(contents)}
-    return CacheView(name, cpus, partial, MappingProxyType(views))
+    there = {place: sheaves[place] for place in sorted(sheaves) if sheaves[place]}
+    return CacheView(name, cpus, partial, MappingProxyType(views), MappingProxyType(there))
 
 
 def slab_replay(start: Mapping[str, CacheView], events: Iterable[Event]) -> Mapping[str, CacheView]:
@@ -139,6 +173,12 @@ class _CpuState:
     partial: list[int]
 
 
+@dataclass(slots=True)
+class _SheafState:
+    number: int
+    objects: list[tuple[int, int]]
+
+
 class _CacheState:
     """A cache that can change; lists head first."""
 
@@ -147,6 +187,27 @@ class _CacheState:
         self.partial = list(view.partial)
         self.shapes = {pfn: (slab.order, slab.objects) for pfn, slab in view.slabs.items()}
         self.free = {pfn: list(slab.freelist) for pfn, slab in view.slabs.items()}
+        self.sheaves = {
+            place: [_SheafState(sheaf.number, list(sheaf.objects)) for sheaf in sheaves]
+            for place, sheaves in view.sheaves.items()
+        }
+
+    def main(self, cpu: int) -> list[tuple[int, int]] | None:
+        """The objects of a CPU's main sheaf, if the cache has sheaves."""
+        main = self.sheaves.get(f"cpu {cpu} main")
+        return main[0].objects if main else None
+
+    def sheaf(self, number: int) -> list[tuple[int, int]]:
+        """The objects of a sheaf."""
+        return next(sheaf.objects for place in self.sheaves.values() for sheaf in place if sheaf.number == number)
+
+    def move_sheaf(self, number: int, source: str, to: str) -> None:
+        there = self.sheaves.get(source, [])
+        sheaf = next((sheaf for sheaf in there if sheaf.number == number), None) or _SheafState(number, [])
+        if source:
+            there.remove(sheaf)
+        if to:
+            self.sheaves.setdefault(to, []).insert(0, sheaf)
 
     def freelist(self, cpu: int, pfn: int) -> list[int]:
         return self.cpus[cpu].freelist if cpu >= 0 else self.free[pfn]
@@ -154,7 +215,11 @@ class _CacheState:
     def view(self, name: str) -> CacheView:
         cpus = tuple(CpuView(cpu.slab, tuple(cpu.freelist), tuple(cpu.partial)) for cpu in self.cpus)
         contents = {pfn: (*shape, tuple(self.free[pfn])) for pfn, shape in self.shapes.items()}
-        return _cache_view(name, cpus, tuple(self.partial), contents)
+        sheaves = {
+            place: tuple(SheafView(sheaf.number, tuple(sheaf.objects)) for sheaf in sheaves)
+            for place, sheaves in self.sheaves.items()
+        }
+        return _cache_view(name, cpus, tuple(self.partial), contents, sheaves)
 
 
 class _State:
@@ -195,6 +260,20 @@ class _State:
                 cache.partial.insert(len(cache.partial) if tail else 0, pfn)
             case PartialDel(_, pfn):
                 cache.partial.remove(pfn)
+            case SheafMove(_, number, source, to):
+                cache.move_sheaf(number, source, to)
+            case SheafFill(_, number, pfn, index):
+                first = cache.free[pfn].pop(0)
+                assert first == index, f"{event}: the first free object is {first}"
+                cache.sheaf(number).append((pfn, index))
+            case SheafFlush(_, number, pfn, index):
+                cache.sheaf(number).remove((pfn, index))
+                cache.free[pfn].insert(0, index)
+            case ObjectGet(_, cpu, pfn, index) if (main := cache.main(cpu)) is not None:
+                newest = main.pop()
+                assert newest == (pfn, index), f"{event}: the newest object is {newest}"
+            case ObjectPut(_, cpu, pfn, index) if (main := cache.main(cpu)) is not None:
+                main.append((pfn, index))
             case ObjectGet(_, cpu, pfn, index):
                 first = cache.freelist(cpu, pfn).pop(0)
                 assert first == index, f"{event}: the first free object is {first}"

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from kmm_sim.machine import Machine
-from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE
+from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE
+from kmm_sim.mm.sheaf import SheafCache
+from kmm_sim.mm.sheaves import MAX_FULL_SHEAVES
 from kmm_sim.mm.slab import SlabCache
 from kmm_sim.mm.slab_common import KmemCache, Slabs
 from kmm_sim.mm.slob import slob_state
@@ -46,10 +48,11 @@ def _validate_cache(layer: Slabs, s: SlubCache, slabs: list[Slab]) -> None:
     assert len(set(listed)) == len(listed), f"a slab of {s.name} is in two places: {sorted(listed)}"
     assert len(slabs) == s.node.nr_slabs, f"{s.name} counts {s.node.nr_slabs} slabs, there are {len(slabs)}"
     assert sum(slab.objects for slab in slabs) == s.node.total_objects, f"{s.name} miscounts objects"
+    cached = _in_sheaves(layer, s) if isinstance(s, SheafCache) else {}
     for slab in slabs:
         pfn = slab.pfn
         c = next((c for c in s.cpu_slab if c.slab is slab), None)
-        free = slab.freelist + (c.freelist if c is not None else [])
+        free = slab.freelist + (c.freelist if c is not None else []) + cached.pop(pfn, [])
         where = f"slab {pfn} of {s.name}"
         assert len(set(free)) == len(free), f"an object of {where} is on a freelist twice"
         held = {index for index, live in enumerate(slab.live) if live}
@@ -61,6 +64,31 @@ def _validate_cache(layer: Slabs, s: SlubCache, slabs: list[Slab]) -> None:
         assert full != (pfn in listed), f"{where} is {'full, but on' if full else 'not full, but on no'} list"
         page = layer.node.page(pfn)
         assert (page.refcount, page.order) == (1, slab.order), f"{where} does not hold its pages"
+    assert not cached, f"a sheaf of {s.name} has objects of no slab of it: {cached}"
+
+
+def _in_sheaves(layer: Slabs, s: SheafCache) -> dict[int, list[int]]:
+    """Return the indices of the objects in sheaves, by the pfn of their slab."""
+    barn = len(s.barn.full) + len(s.barn.empty)
+    assert barn <= MAX_FULL_SHEAVES, f"the barn of {s.name} has {barn} sheaves"
+    there = [(sheaf, "barn full") for sheaf in s.barn.full] + [(sheaf, "barn empty") for sheaf in s.barn.empty]
+    for pcs in s.cpu_sheaves if s.sheaf_capacity else ():
+        there.append((pcs.main, f"cpu {pcs.cpu} main"))
+        if pcs.spare is not None:
+            there.append((pcs.spare, f"cpu {pcs.cpu} spare"))
+    cached: dict[int, list[int]] = {}
+    for sheaf, place in there:
+        where, count = f"sheaf {sheaf.number} of {s.name}", len(sheaf.objects)
+        assert sheaf.place == place, f"{where} is {place}, but says {sheaf.place!r}"
+        assert count <= s.sheaf_capacity, f"{where} has {count} objects, and room for {s.sheaf_capacity}"
+        if not place.endswith("main"):
+            full = {"barn full": True, "barn empty": False}.get(place, count > 0)
+            assert count == s.sheaf_capacity * full, f"{where}, {place}, has {count} objects"
+        for ptr in sheaf.objects:
+            slab = layer.pages[(ptr - PAGE_OFFSET) >> PAGE_SHIFT]
+            cached.setdefault(slab.pfn, []).append((ptr - slab.base) // s.size)
+    assert len({sheaf.number for sheaf, _ in there}) == len(there), f"a sheaf of {s.name} is in two places"
+    return cached
 
 
 def _validate_slab_cache(layer: Slabs, s: KmemCache) -> None:

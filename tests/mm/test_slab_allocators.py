@@ -1,4 +1,4 @@
-"""One suite for SLUB, SLAB and SLOB: what every slab allocator owes its callers."""
+"""One suite for SLUB, SLUB with sheaves, SLAB and SLOB: what every slab allocator owes its callers."""
 
 import random
 from itertools import pairwise
@@ -24,8 +24,8 @@ def machine(slab):
     return Machine(pages=256, slab=slab)
 
 
-def test_there_are_three(slab):
-    assert set(ALLOCATORS) == {"slub", "slab", "slob"}
+def test_there_are_four(slab):
+    assert set(ALLOCATORS) == {"slub", "sheaves", "slab", "slob"}
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,4 +1,4 @@
-"""SLAB's lists and SLOB's pages: their events alone rebuild them."""
+"""SLAB's lists, SLOB's pages, SLUB's sheaves: their events alone rebuild them."""
 
 import random
 
@@ -9,14 +9,18 @@ from kmm_sim.observe import (
     lists_frames,
     lists_replay,
     lists_snapshot,
+    slab_frames,
+    slab_replay,
+    slab_snapshot,
     slob_frames,
     slob_replay,
     slob_snapshot,
     validate_slab,
 )
 
-VIEWS = {"slab": (lists_snapshot, lists_replay, lists_frames), "slob": (slob_snapshot, slob_replay, slob_frames)}
-both = pytest.mark.parametrize("allocator", VIEWS)
+VIEWS = {"slab": (lists_snapshot, lists_replay, lists_frames), "slob": (slob_snapshot, slob_replay, slob_frames),
+         "sheaves": (slab_snapshot, slab_replay, slab_frames)}  # fmt: skip
+each = pytest.mark.parametrize("allocator", VIEWS)
 
 
 def traffic(machine, seed, steps=600):
@@ -39,7 +43,7 @@ def traffic(machine, seed, steps=600):
     return held
 
 
-@both
+@each
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_the_events_alone_rebuild_what_the_allocator_has(allocator, seed, cpus):
@@ -55,7 +59,7 @@ def test_the_events_alone_rebuild_what_the_allocator_has(allocator, seed, cpus):
     validate_slab(machine)
 
 
-@both
+@each
 def test_there_is_a_frame_for_each_event_and_the_last_is_the_state_now(allocator):
     snapshot, _, frames = VIEWS[allocator]
     machine = Machine(pages=512, slab=allocator)
