@@ -4,6 +4,7 @@
     slab_lab()                                        process descriptors, by full, partial, empty
     slab_lab("+12 -0-4 shrink", by="place")           where SLUB has its slabs, and a recorded run
     slab_lab("+20 -3-9", allocator="slab", size=700)  SLAB's lists and arrays
+    slab_lab("+9 -0-5", allocator="sheaves", size=4096)  SLUB's sheaves and the barn, as in 7.0
 
 A frame is an event of the slab layer.  What the page allocator does inside is another lab's
 subject: here it gives pages or takes them.
@@ -21,14 +22,24 @@ from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Run
 from kmm_sim.labs.scene import Form, Line, Node, Number, Pick, Row, Scene, Stage, Table, Text
 from kmm_sim.labs.slab_calls import MOST, Allocate, Free, Shrink, recorded
-from kmm_sim.labs.slab_scenes import KINDS, Limits, lists_shelves, places_shelves, slob_shelves, states_shelves
+from kmm_sim.labs.slab_scenes import (
+    KINDS,
+    SHEAF_KINDS,
+    Limits,
+    lists_shelves,
+    places_shelves,
+    sheaves_shelves,
+    slob_shelves,
+    states_shelves,
+)
 from kmm_sim.labs.slab_words import tell
 from kmm_sim.labs.view import SLABS, View
 from kmm_sim.machine import Machine
 from kmm_sim.mm.page import PAGE_SIZE
+from kmm_sim.mm.sheaf import SheafCache
 from kmm_sim.mm.slab import SlabCache
 from kmm_sim.mm.slab_common import KmemCache, SlabFlags
-from kmm_sim.mm.slab_events import CpuSlabLoad, KmemCacheAlloc
+from kmm_sim.mm.slab_events import CpuSlabLoad, KmemCacheAlloc, SheafFill, SheafMove, SlabNew
 from kmm_sim.mm.slub_def import SlubCache
 from kmm_sim.observe import (
     CacheView,
@@ -44,10 +55,14 @@ from kmm_sim.trace import Event
 
 __all__ = ["SlabLab", "slab_lab"]
 
-VIEWS = {"slub": SLABS, "slab": View(lists_snapshot, lists_frames), "slob": View(slob_snapshot, slob_frames)}
-TITLES = {"slub": "SLUB", "slab": "SLAB, as in 2.6.34", "slob": "SLOB, as in 6.1"}
+VIEWS = {"slub": SLABS, "sheaves": SLABS, "slab": View(lists_snapshot, lists_frames),
+         "slob": View(slob_snapshot, slob_frames)}  # fmt: skip
+TITLES = {"slub": "SLUB", "sheaves": "SLUB with sheaves, as in 7.0", "slab": "SLAB, as in 2.6.34",
+          "slob": "SLOB, as in 6.1"}  # fmt: skip
 SOURCES = ("from the list the CPU has", "others had freed it", "cpu partial", "node partial", "new pages")
 """Where SLUB's next object may come from; the middle ones are the words of its event."""
+SHEAF_SOURCES = ("the CPU’s main sheaf", "its spare", "a sheaf of the barn", "a slab of the node", "new pages")
+"""Where it may come from with sheaves."""
 
 
 def slab_lab(
@@ -120,7 +135,7 @@ class SlabLab:
     def _stage(self) -> Stage:
         panels = ("s", "n") if self.allocator == "slob" else ("s", "n", "i")
         layout = (("s", "s", "n"), *(("i",) for panel in panels if panel == "i"))
-        kinds = KINDS if self.allocator == "slab" else KINDS[:1]
+        kinds = {"slab": KINDS, "sheaves": SHEAF_KINDS}.get(self.allocator, KINDS[:1])
         return Stage(self.title, panels, self._forms(), kinds, self.caption, layout)
 
     def _forms(self) -> tuple[Form, ...]:
@@ -143,6 +158,8 @@ class SlabLab:
             return slob_shelves("s", view, "Pages of SLOB", "blocks of all caches, first fit")
         if isinstance(view, ListsView):
             return lists_shelves("s", view, f"Slabs of {self.name}", note, self.limits)
+        if self.allocator == "sheaves":
+            return sheaves_shelves("s", view, f"Slabs of {self.name}", note, self.limits)
         if self.by == "state":
             return states_shelves("s", view, f"Slabs of {self.name}", note)
         return places_shelves("s", view, f"Slabs of {self.name}", note, self.limits)
@@ -180,8 +197,10 @@ class SlabLab:
 
     def ask(self, before: Any, events: Sequence[Event]) -> Question | None:
         """Return the question where the object of an allocation comes from; only SLUB's is worth asking."""
-        if self.allocator != "slub" or sum(isinstance(event, KmemCacheAlloc) for event in events) != 1:
+        if self.allocator in ("slab", "slob") or sum(isinstance(event, KmemCacheAlloc) for event in events) != 1:
             return None
+        if self.allocator == "sheaves":
+            return Question("Where will the object come from?", SHEAF_SOURCES, _found_in(events))
         load = next((event for event in events if isinstance(event, CpuSlabLoad)), None)
         found = {"own": 1, "cpu partial": 2, "node partial": 3, "new": 4}[load.source] if load is not None else 0
         return Question("Where will the object come from?", SOURCES, found)
@@ -203,6 +222,16 @@ class SlabLab:
                 raise ValueError(f"{other!r} is nothing that this lab can do")
 
 
+def _found_in(events: Sequence[Event]) -> int:
+    """Return where a CPU with sheaves found an object, as a number of SHEAF_SOURCES."""
+    if any(isinstance(event, SlabNew) for event in events):
+        return 4
+    if any(isinstance(event, SheafFill) for event in events):
+        return 3
+    moved = [event.source for event in events if isinstance(event, SheafMove)]
+    return 2 if "barn full" in moved else 1 if moved else 0
+
+
 def _number(value: Any, what: str, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{what} is a whole number from {low} to {high}, not {value!r}")
@@ -217,6 +246,8 @@ def _geometry(s: KmemCache) -> tuple[int, int]:
 
 
 def _limits(s: KmemCache) -> Limits:
+    if isinstance(s, SheafCache):
+        return Limits(node=s.min_partial, array=s.sheaf_capacity)
     if isinstance(s, SlubCache):
         return Limits(aside=s.cpu_partial_slabs, node=s.min_partial)
     return Limits(array=s.array[0].limit) if isinstance(s, SlabCache) else Limits()

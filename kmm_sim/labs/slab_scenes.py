@@ -12,19 +12,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kmm_sim.labs.scene import Box, Kind, Node, Shelf, Shelves, Text
+from kmm_sim.mm.sheaves import MAX_FULL_SHEAVES
 from kmm_sim.observe import BlockPage, CacheView, ListsView, SlabView, SlobView
 
-__all__ = ["HELD", "IN_ARRAY", "KINDS", "Limits", "lists_shelves", "places_shelves", "slob_shelves", "states_shelves"]
+__all__ = [
+    "HELD", "IN_ARRAY", "KINDS", "SHEAF_KINDS", "Limits", "lists_shelves", "places_shelves", "sheaves_shelves",
+    "slob_shelves", "states_shelves",
+]  # fmt: skip
 
 HELD, IN_ARRAY = "A", "C"
 KINDS = (Kind(HELD, 1, "in use"), Kind(IN_ARRAY, 2, "free, in a CPU’s array"))
+SHEAF_KINDS = (KINDS[0], Kind(IN_ARRAY, 2, "free, in a sheaf"))
 LIST_NOTES = {"full": "slabs_full", "partial": "slabs_partial", "free": "slabs_free"}
 Nodes = dict[str, Node]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is kept: slabs that a CPU puts aside and the node keeps; or entries of an array."""
+    """How much is kept: slabs that a CPU puts aside and the node keeps; or entries of an array or a sheaf."""
 
     aside: int = 0
     node: int = 0
@@ -84,6 +89,33 @@ def _state(view: CacheView, slab: SlabView) -> str:
 
 def _where(slab: SlabView) -> str:
     return {"partial": "node", "": ""}.get(slab.place, slab.place.replace("cpu", "CPU").replace(" partial", ", aside"))
+
+
+# SLUB with sheaves
+
+
+def sheaves_shelves(panel: str, view: CacheView, title: Text, note: Text, limits: Limits) -> Nodes:
+    """Return the sheaves of the CPUs and of the barn, whose slots stand for objects, and the slabs behind them."""
+    cached = {at for sheaves in view.sheaves.values() for sheaf in sheaves for at in sheaf.objects}
+    boxes: dict[str, Box] = {}
+    most = limits.array
+    for slab in view.slabs.values():
+        letters = tuple("" if index in slab.freelist else IN_ARRAY if (slab.pfn, index) in cached else HELD
+                        for index in range(slab.objects))
+        boxes[_key(panel, slab.pfn)] = Box(f"slab {slab.pfn}", letters, chain=slab.freelist, state="slab")
+    shelves: list[tuple[str, Text, Text, Iterable[str]]] = []
+    for cpu in range(len(view.cpus)):
+        its = {f"{panel}:sheaf{sheaf.number}": _array(panel, f"{name}: sheaf {sheaf.number}", sheaf.objects, most)
+               for name in ("main", "spare") for sheaf in view.sheaves.get(f"cpu {cpu} {name}", ())}
+        shelves.append((f"cpu{cpu}", f"CPU {cpu}", "its sheaves", its))
+        boxes |= its
+    barn = {f"{panel}:sheaf{sheaf.number}": _array(panel, f"sheaf {sheaf.number}", sheaf.objects, most)
+            for state in ("full", "empty") for sheaf in view.sheaves.get(f"barn {state}", ())}
+    shelves.append(("barn", "Barn", f"{MAX_FULL_SHEAVES} full ones at most", barn))
+    shelves.append(("node", "Node", f"partial, keeps {limits.node}", _keys(panel, view.partial)))
+    full = [_key(panel, slab.pfn) for slab in view.slabs.values() if not slab.place]
+    shelves.append(("full", "Full", "on no list", full))
+    return _panel(panel, title, note, shelves, boxes | barn)
 
 
 # SLAB

@@ -22,6 +22,9 @@ from kmm_sim.mm.slab_events import (
     ObjectPut,
     PartialAdd,
     PartialDel,
+    SheafFill,
+    SheafFlush,
+    SheafMove,
     SlabDiscard,
     SlabList,
     SlabNew,
@@ -76,6 +79,16 @@ def _sentence(event: Event) -> str:
             return f"Object {index} of slab {pfn} is the caller’s."
         case ObjectPut(_, cpu, pfn, index):
             return f"Object {index} of slab {pfn} is free again{_whose(cpu)}."
+        case SheafMove(_, sheaf, "", to):
+            return f"Sheaf {sheaf}, new and empty, becomes {_place(to)}."
+        case SheafMove(_, sheaf, _, ""):
+            return f"Sheaf {sheaf} is given up."
+        case SheafMove(_, sheaf, source, to):
+            return f"Sheaf {sheaf}, until now {_place(source)}, becomes {_place(to)}."
+        case SheafFill(_, sheaf, pfn, index):
+            return f"Object {index} of slab {pfn} moves into sheaf {sheaf}."
+        case SheafFlush(_, sheaf, pfn, index):
+            return f"Object {index} goes from sheaf {sheaf} back into slab {pfn}."
         case _:
             return _older(event)
 
@@ -110,6 +123,14 @@ def _older(event: Event) -> str:
         case Called():
             return "Nothing happens: there was nothing to do."
     return first_sentence(type(event))
+
+
+def _place(place: str) -> str:
+    """Where a sheaf is, in words: CPU 0's main sheaf, a full sheaf of the barn."""
+    owner, _, which = place.rpartition(" ")
+    if owner == "barn":
+        return "an empty sheaf of the barn" if which == "empty" else "a full sheaf of the barn"
+    return f"{owner.replace('cpu', 'CPU')}’s {which} sheaf"
 
 
 def _pages(order: int) -> str:

@@ -20,6 +20,8 @@ KINDS = {
     "slab": {"allocator": "slab", "cache": "example", "size": 700},
     "slab, two CPUs": {"allocator": "slab", "cache": "example", "size": 700, "cpus": 2},
     "slob": {"allocator": "slob", "cache": "example", "size": 700},
+    "sheaves": {"allocator": "sheaves", "cache": "example", "size": 4096},
+    "sheaves, two CPUs": {"allocator": "sheaves", "cache": "example", "size": 4096, "cpus": 2},
 }
 each_kind = pytest.mark.parametrize("kind", KINDS)
 SCRIPT = "+12 -0-4 -7 +3 shrink"
@@ -99,6 +101,14 @@ def test_in_slab_the_slots_of_an_array_stand_for_objects():
     assert last["s:0"]["slots"] == ["C", "C", "C", "A"]
 
 
+def test_the_slots_of_a_sheaf_stand_for_objects_the_newest_last():
+    *_, last = scenes(slab_lab("+9 -0-5", **KINDS["sheaves"]))
+    assert last["s:cpu0"]["keys"] == ["s:sheaf3", "s:sheaf2"]
+    assert last["s:barn"]["keys"] == ["s:sheaf1"]
+    assert last["s:sheaf1"]["refs"] == ["s:0/2", "s:0/1", "s:0/0", "s:0/7"]
+    assert last["s:0"]["slots"] == ["C", "C", "C", "C", "A", "A", "C", "C"]
+
+
 def test_in_slob_a_slot_is_as_wide_as_its_block():
     *_, last = scenes(slab_lab("+3 -1", allocator="slob", cache="example", size=1000))
     assert last["s:0"]["widths"] == [1000, 1000, 1000, 1096]
@@ -108,7 +118,7 @@ def test_in_slob_a_slot_is_as_wide_as_its_block():
 def test_the_line_of_slabinfo_is_what_the_machine_prints():
     from kmm_sim.observe import slabinfo
 
-    for kind in ("places", "two CPUs", "slab", "slab, two CPUs"):
+    for kind in ("places", "two CPUs", "slab", "slab, two CPUs", "sheaves", "sheaves, two CPUs"):
         bench = slab_lab(SCRIPT, **KINDS[kind])
         *_, last = scenes(bench)
         assert last["i"]["text"] in [line.rstrip() for line in slabinfo(bench.run.machine).splitlines()]
@@ -170,6 +180,14 @@ def test_where_an_object_comes_from_is_asked_for_one_at_a_time():
     bench = slab_lab("+1 +4 +1 -0 +1")
     asked = [frame[-1] for frame in bench.frames if len(frame) > 4]
     assert [question[1][question[2]] for question in asked] == ["new pages", "new pages", "from the list the CPU has"]
+
+
+def test_with_sheaves_it_may_come_from_a_sheaf_the_barn_or_a_slab():
+    bench = slab_lab("+1 +1 +2 +1 +7 -0-8 +1 +1 @1 +1", **KINDS["sheaves, two CPUs"])
+    asked = [frame[-1] for frame in bench.frames if len(frame) > 4]
+    assert [question[1][question[2]] for question in asked] == [
+        "new pages", "the CPU’s main sheaf", "a slab of the node", "the CPU’s main sheaf", "its spare",
+        "a sheaf of the barn"]  # fmt: skip
 
 
 def test_every_event_of_the_slab_layer_has_a_sentence_of_its_own():
