@@ -30,6 +30,8 @@ __all__ = ["Table", "calls", "fidelity", "names", "simplified"]
 LINUX = re.compile(r"Linux: ((?:\w+\(\)(?:, )?)+), (\S+)")
 SOURCE = "https://elixir.bootlin.com/linux/v6.12/C/ident/"
 """Where a kernel name is looked up."""
+VERSIONS = {"mm.slab": "v2.6.34", "mm.slob": "v6.1", "mm.sheaf": "v7.0", "mm.sheaves": "v7.0"}
+"""Modules of what 6.12 has no more, or not yet, and the kernel to look in."""
 RECORDINGS = ("*.jsonl.gz", "*-zones-*.json.gz")
 """What a file with a recording is called; other files hold texts of /proc and of the kernel's log."""
 
@@ -57,7 +59,8 @@ def names() -> Table:
     for module in _modules():
         for name, function in _functions(module):
             for found in LINUX.finditer(inspect.getdoc(function) or ""):
-                theirs = ", ".join(map(_link, found[1].split(", ")))
+                version = VERSIONS.get(_short(module), "v6.12")
+                theirs = ", ".join(_link(name, version) for name in found[1].split(", "))
                 rows.append((theirs, f"`{found[2].rstrip('.')}`", f"`{_short(module)}.{name}()`"))
     return Table(("Linux 6.12", "file", "here"), tuple(sorted(rows, key=lambda row: row[0].lower().strip("[`_"))))
 
@@ -128,8 +131,8 @@ def _short(module: ModuleType) -> str:
     return module.__name__.removeprefix("kmm_sim.")
 
 
-def _link(name: str) -> str:
-    return f"[`{name}`]({SOURCE}{name.removesuffix('()')})"
+def _link(name: str, version: str = "v6.12") -> str:
+    return f"[`{name}`]({SOURCE.replace('v6.12', version)}{name.removesuffix('()')})"
 
 
 def _simplified(text: str) -> str:

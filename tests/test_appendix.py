@@ -20,6 +20,14 @@ def test_a_name_of_linux_leads_to_ours():
     assert "`mm.slub.alloc_debug_processing()`" not in rows  # only where it is defined
 
 
+@pytest.mark.parametrize(("ours", "version"), [
+    ("mm.slub.slab_alloc", "v6.12"), ("mm.slab.slab_alloc", "v2.6.34"), ("mm.slob.slob_alloc", "v6.1"),
+    ("mm.sheaves.alloc_from_pcs", "v7.0"), ("mm.sheaf.refill_sheaf", "v7.0")])
+def test_a_name_is_looked_up_in_a_kernel_that_has_it(ours, version):
+    rows = {row[2]: row[0] for row in names().rows}
+    assert f"/linux/{version}/C/ident/" in rows[f"`{ours}()`"]
+
+
 def test_every_simplification_has_its_row():
     rows = dict(simplified().rows)
     assert rows["`mm.buddy`"] == "no free-list shuffling, no guard pages, no compaction capture."
