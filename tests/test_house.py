@@ -18,7 +18,7 @@ FLOORS = (
     {"trace", "errors", "mm"},
     {"mm.page", "mm.page_flags", "mm.rbtree", "mm.vmalloc_events"},
     {"mm.slab_pages"},
-    {"mm.memory", "mm.internal", "mm.percpu_events", "mm.stack_events", "mm.tlb", "mm.vmap_area"},
+    {"mm.memory", "mm.internal", "mm.oops", "mm.percpu_events", "mm.stack_events", "mm.tlb", "mm.vmap_area"},
     {"mm.gfp"},
     {"mm.sched"},
     {"mm.mmzone"},
@@ -34,6 +34,7 @@ FLOORS = (
     {"mm.slab_common", "mm.pgtable"},
     {"mm.vmap_node", "mm.kmalloc", "mm.slub_def", "mm.kernel_caches"},
     {"mm.slub_debug"},
+    {"mm.slub_broken"},
     {"mm.slub", "mm.slab", "mm.slob", "mm.vmalloc"},  # siblings: none imports another
     {"mm.sheaf"},
     {"mm.sheaves"},

@@ -7,7 +7,7 @@ from operator import index
 
 from kmm_sim.mm.gfp import GFP_BITS_MASK, GFP_ZONE_BAD, Gfp, gfp_names
 
-__all__ = ["GOOD_MASKS", "gfp_mask"]
+__all__ = ["GOOD_MASKS", "gfp_mask", "index_of"]
 
 MOVABLE_MASK = int(Gfp.MOVABLE | Gfp.RECLAIMABLE)
 
@@ -15,9 +15,17 @@ GOOD_MASKS: set[int] = set()
 """The masks that were looked at before: a driver uses the same few again and again."""
 
 
+def index_of(value: int, what: str) -> int:
+    """Return ``value`` as a plain int; TypeError names ``what`` is to be a whole number."""
+    try:
+        return int(index(value))
+    except TypeError:
+        raise TypeError(f"{what} is a whole number, not {value!r}") from None
+
+
 def gfp_mask(gfp: int) -> int:
     """Return a mask as a plain int; ValueError for bits that do not exist or contradict."""
-    mask = gfp if type(gfp) is int else int(index(gfp))
+    mask = gfp if type(gfp) is int else index_of(gfp, "a mask")
     if mask not in GOOD_MASKS:
         _check(mask)
         GOOD_MASKS.add(mask)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
-from kmm_sim.calls.arguments import gfp_mask
+from kmm_sim.calls.arguments import gfp_mask, index_of
 from kmm_sim.calls.vmalloc import VmallocCalls
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm import kernel_caches, kmalloc, slab_common
@@ -21,6 +21,7 @@ from kmm_sim.mm.slab_common import KMALLOC_MAX_SIZE, SLAB_FLAGS_PERMITTED, KmemC
 from kmm_sim.mm.slab_events import KmemCacheAlloc
 from kmm_sim.mm.slob import SLOB
 from kmm_sim.mm.slub import SLUB
+from kmm_sim.mm.stack import Stacks
 
 __all__ = ["ALLOCATORS", "SlabCalls"]
 
@@ -33,6 +34,7 @@ class SlabCalls(VmallocCalls):
 
     node: Node
     _slabs: Slabs | None = None
+    _stacks: Stacks | None = None
 
     @property
     def cpus(self) -> int:
@@ -83,15 +85,20 @@ class SlabCalls(VmallocCalls):
         """Return the address of ``size`` bytes of contiguous memory, or 0 when there are none.
 
         ``gfp`` is a mask such as GFP_KERNEL.  kmalloc(0) is ZERO_SIZE_PTR.  Raises ValueError for a
-        negative size or unknown bits in the mask.
+        negative size or unknown bits in the mask, TypeError for what is no whole number.
 
         Linux: kmalloc(), include/linux/slab.h
         """
         slabs = self._slabs if self._slabs is not None else self.slabs
-        if size < 0:
-            raise ValueError(f"a size is 0 or more, not {size}")
         do_kmalloc = slabs.allocator.kmalloc  # a name for it: Python calls what is in a slot more slowly
-        return do_kmalloc(slabs, size, gfp)
+        try:
+            if size < 0:
+                raise ValueError(f"a size is 0 or more, not {size}")
+            return do_kmalloc(slabs, size, gfp)
+        except TypeError:
+            _size(size)
+            gfp_mask(gfp)
+            raise
 
     def kzalloc(self, size: int, gfp: int) -> int:
         """Return ``size`` bytes of zeros.  Linux: kzalloc(), include/linux/slab.h"""
@@ -127,13 +134,21 @@ class SlabCalls(VmallocCalls):
     def kfree(self, ptr: int) -> None:
         """Give back what kmalloc() returned; 0 (NULL) is nothing.
 
-        Raises KernelBug, and changes nothing, for an address that nobody got.
+        Raises KernelBug, and changes nothing, for an address that nobody got; ValueError for a
+        negative one, TypeError for what is no whole number.
 
         Linux: kfree(), mm/slub.c
         """
         slabs = self._slabs if self._slabs is not None else self.slabs
         do_kfree = slabs.allocator.kfree
-        do_kfree(slabs, ptr)
+        try:
+            do_kfree(slabs, ptr)
+        except TypeError:
+            index_of(ptr, "an address")
+            raise
+        except KernelBug:
+            self._not_of_a_stack(ptr)
+            raise
 
     def ksize(self, ptr: int) -> int:
         """Return how many bytes there are behind an address.  Linux: ksize(), mm/slab_common.c"""
@@ -178,7 +193,9 @@ class SlabCalls(VmallocCalls):
 
         Linux: kmem_cache_create(), mm/slab_common.c
         """
-        if not 1 <= index(size) <= KMALLOC_MAX_SIZE:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"a cache has a name, a text of one letter or more, not {name!r}")
+        if not 1 <= index_of(size, "a size") <= KMALLOC_MAX_SIZE:
             raise ValueError(f"objects have 1 to {KMALLOC_MAX_SIZE} bytes, not {size}")
         if index(align) < 0 or align & (align - 1) or align > 4096:
             raise ValueError(f"an alignment is 0 or a power of two up to 4096, not {align}")
@@ -201,6 +218,8 @@ class SlabCalls(VmallocCalls):
         mask, node = index(gfp), slabs.node
         if mask not in slabs.kmalloc_table:
             gfp_mask(mask)
+        if mask & ZERO and cache.ctor is not None and node.teaching:
+            raise KernelBug(f"zeros are asked for, and {cache.name} has a constructor: they would undo what it did")
         if node.current.inside:
             slab_common.slab_pre_alloc_hook(node, mask)
         ptr = slabs.allocator.slab_alloc(cache, mask, cache.object_size)
@@ -232,9 +251,20 @@ class SlabCalls(VmallocCalls):
         """
         slab_common.kmem_cache_destroy(self.slabs, cache)
 
+    def _not_of_a_stack(self, ptr: int) -> None:
+        """Raise KernelBug if an address lies on the stack of a task or of interrupts."""
+        for task in (*self._stacks.tasks, *self._stacks.irq.values()) if self._stacks is not None else ():
+            if task.stack <= ptr < task.top:
+                raise KernelBug(
+                    f"{ptr:#x} lies on the stack of {task.comm}: what is there goes when its function returns, "
+                    f"and kfree() takes only what kmalloc() gave"
+                )
+
     def _cache(self, cache: KmemCache) -> KmemCache:
         if not isinstance(cache, KmemCache):
             raise TypeError(f"expected a cache, as kmem_cache_create() returns it, not {cache!r}")
+        if cache.dead:
+            raise KernelBug(f"use after free: the cache {cache.name} was destroyed, and its struct kmem_cache with it")
         if cache.slabs is not self._slabs:
             raise KernelBug(f"{cache!r} is a cache of another machine")
         return cache
@@ -297,6 +327,6 @@ def slab_debug_flags(letters: str) -> int:
 
 
 def _size(size: int) -> int:
-    if index(size) < 0:
+    if index_of(size, "a size") < 0:
         raise ValueError(f"a size is 0 or more, not {size}")
     return index(size)

@@ -16,6 +16,7 @@ from kmm_sim.mm.slab_events import (
     CpuPartialDel,
     CpuSlabLoad,
     CpuSlabUnload,
+    FreelistBroken,
     KmemCacheAlloc,
     KmemCacheFree,
     ObjectGet,
@@ -67,6 +68,8 @@ def _sentence(event: Event) -> str:
             return SOURCES[source].format(cpu, pfn)
         case CpuSlabUnload(_, cpu, pfn):
             return f"CPU {cpu} lets go of slab {pfn}."
+        case FreelistBroken(_, _, pfn):
+            return f"The freelist of slab {pfn} is broken: what it leads to only the bytes know."
         case CpuPartialAdd(_, cpu, pfn):
             return f"CPU {cpu} puts slab {pfn} aside: it has a free object now."
         case CpuPartialDel(_, cpu, pfn):

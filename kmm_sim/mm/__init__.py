@@ -30,6 +30,7 @@
     kmalloc.py     objects of any size                            mm/slab_common.c, mm/slub.c
     slub_def.py    how large an object and a slab become          mm/slub.c
     slub_debug.py  red zones, poison, tracks, reports             mm/slub.c
+    slub_broken.py what comes of a freelist that was broken       mm/slub.c
     slub.py        a slab for each CPU                            mm/slub.c
     sheaf.py       arrays of free objects (7.0)                   mm/slub.c
     sheaves.py     two of them for each CPU, a barn of them       mm/slub.c
@@ -43,6 +44,7 @@
     tlb.py         what a CPU remembers of them
     vmalloc.py     memory contiguous in addresses only            mm/vmalloc.c
     ioremap.py     the memory of devices                          arch/x86/mm/ioremap.c
+    oops.py        what is written of an address that is none     arch/x86/mm/fault.c
     fault.py       touching memory where none is mapped           arch/x86/mm/fault.c
     stack.py       kernel stacks                                  kernel/fork.c
     percpu.py      the same variable once for each CPU            mm/percpu.c

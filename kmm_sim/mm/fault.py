@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmm_sim.errors import KernelBug
+from kmm_sim.mm.oops import page_fault
 from kmm_sim.mm.page import PAGE_SHIFT, PAGE_SIZE, virt_to_pfn
 from kmm_sim.mm.pgtable import mapped_pfn, walk
 from kmm_sim.mm.vmalloc import find_vm_area, is_vmalloc_addr, lazy_area
@@ -76,14 +77,7 @@ def show_fault_oops(space: VmapSpace, addr: int, error_code: int) -> None:
 
     Linux: show_fault_oops(), arch/x86/mm/fault.c
     """
-    access = "write access" if error_code & X86_PF_WRITE else "read access"
-    space.node.dmesg += [
-        f"BUG: unable to handle page fault for address: {addr:016x}",
-        f"#PF: supervisor {access} in kernel mode",
-        f"#PF: error_code(0x{error_code:04x}) - not-present page",
-        dump_pagetable(space, addr),
-        f"Oops: Oops: {error_code:04x} [#1] PREEMPT SMP NOPTI",
-    ]
+    space.node.dmesg += page_fault(addr, error_code, dump_pagetable(space, addr))
 
 
 def dump_pagetable(space: VmapSpace, addr: int) -> str:

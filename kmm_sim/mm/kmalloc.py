@@ -15,8 +15,10 @@ from __future__ import annotations
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm.bad_page import block_around
 from kmm_sim.mm.gfp import ZERO, Gfp, gfp_names
+from kmm_sim.mm.oops import COMPOUND_HEAD, bad_access, struct_page_address
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Page, get_order, page_address
-from kmm_sim.mm.page_alloc import alloc_pages, free_pages
+from kmm_sim.mm.page_alloc import alloc_pages, free_pages, order_too_large
+from kmm_sim.mm.page_flags import PG_HEAD
 from kmm_sim.mm.slab_common import (
     ARCH_KMALLOC_MINALIGN,
     KMALLOC_MAX_SIZE,
@@ -38,6 +40,7 @@ __all__ = [
     "ZERO_SIZE_PTR",
     "KmallocType",
     "create_kmalloc_caches",
+    "free_large_kmalloc",
     "kfree",
     "kmalloc",
     "kmalloc_fix_flags",
@@ -52,6 +55,7 @@ __all__ = [
     "ksize",
     "large_page",
     "slab_ksize",
+    "virt_to_folio",
 ]
 
 ZERO_SIZE_PTR = 16
@@ -136,7 +140,7 @@ def kmalloc_table(slabs: Slabs, gfp: int) -> tuple[int, list[KmemCache]]:
     sizes = range(0, KMALLOC_MAX_CACHE_SIZE + 1, 8)
     table = gfp, [of_kind[kmalloc_index(max(size, 1))] for size in sizes]
     slabs.kmalloc_table[gfp] = table
-    if not gfp & ZERO and not slabs.debug:
+    if not (gfp & ZERO or slabs.debug or slabs.broken or slabs.node.init_on_alloc):
         slabs.kmalloc_plain[gfp] = [table[1][(size + 7) >> 3] for size in range(KMALLOC_MAX_CACHE_SIZE + 1)]
     return table
 
@@ -200,15 +204,17 @@ def kmalloc_large(slabs: Slabs, size: int, gfp: int) -> int:
     Linux: __kmalloc_large_noprof(), mm/slub.c
     """
     node = slabs.node
-    if size > KMALLOC_MAX_SIZE:
-        if not gfp & Gfp.NOWARN:
-            node.dmesg.append(f"WARNING: kmalloc of {size} bytes: the largest block has {KMALLOC_MAX_SIZE}")
-        return 0
     order = get_order(size)
     if gfp & GFP_SLAB_BUG_MASK:
         gfp = kmalloc_fix_flags(slabs, gfp)
-    page = alloc_pages(node, gfp | int(Gfp.COMP), order)
+    page = None
+    if size > KMALLOC_MAX_SIZE:
+        order_too_large(node, gfp, order)
+    else:
+        page = alloc_pages(node, gfp | int(Gfp.COMP), order)
     ptr = page_address(page) if page is not None else 0
+    if page is not None:
+        slabs.pages.nr_large += 1 << order
     if node.trace is not None:
         node.trace.emit(Kmalloc(ptr, size, PAGE_SIZE << order, gfp))
     return ptr
@@ -217,7 +223,8 @@ def kmalloc_large(slabs: Slabs, size: int, gfp: int) -> int:
 def kfree(slabs: Slabs, ptr: int) -> None:
     """Take back what kmalloc() returned; NULL and ZERO_SIZE_PTR are nothing at all.
 
-    Raises KernelBug, and changes nothing, for an address that nobody got.
+    Raises KernelBug, and changes nothing, for an address that nobody got; without teaching, only for
+    one where not even a struct page is.
 
     Linux: kfree(), mm/slub.c
     """
@@ -231,13 +238,51 @@ def kfree(slabs: Slabs, ptr: int) -> None:
         slab_free(slab, ptr, None)
         return
     node = slabs.node
+    page = None
+    if ptr < 0:
+        raise ValueError(f"an address is 0 or more, not {ptr}")
     if ptr > ZERO_SIZE_PTR:
-        page = large_page(slabs, ptr)
-        if node.trace is not None:
-            node.trace.emit(Kfree(ptr))
-        free_pages(node, page, page.order)
-    elif node.trace is not None:
+        page = large_page(slabs, ptr) if node.teaching else virt_to_folio(slabs, ptr)
+    if node.trace is not None:
         node.trace.emit(Kfree(ptr))
+    if page is not None:
+        free_large_kmalloc(slabs, page, ptr)
+
+
+def free_large_kmalloc(slabs: Slabs, folio: Page, ptr: int) -> None:
+    """Give whole pages back; the kernel is surprised, once, if it is one page: that comes from a cache.
+
+    Linux: free_large_kmalloc(), mm/slub.c
+    Simplified: no registers, no call trace.
+    """
+    node = slabs.node
+    order = folio.order if folio.flags & PG_HEAD else 0
+    if not order and "free_large_kmalloc" not in slabs.warned:
+        slabs.warned.add("free_large_kmalloc")
+        node.dmesg += [
+            "------------[ cut here ]------------",
+            f"WARNING: CPU: {node.zones[0].cpu} PID: {node.current.pid} at mm/slub.c:4799 free_large_kmalloc+0x3f/0x70",
+            "---[ end trace 0000000000000000 ]---",
+            f"object pointer: 0x{ptr:016x}",
+        ]
+    slabs.pages.nr_large -= 1 << order if order else 0
+    free_pages(node, folio, order)
+
+
+def virt_to_folio(slabs: Slabs, ptr: int) -> Page:
+    """Return the page of an address, or the first of the pages that it is one of, whoever has them.
+
+    Raises KernelBug, with the kernel's report in the log, where there is no struct page.
+
+    Linux: virt_to_folio(), include/linux/mm.h
+    """
+    node = slabs.node
+    page = node.pfn_to_page((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+    if page is None:
+        node.dmesg += bad_access(struct_page_address(ptr) + COMPOUND_HEAD)
+        raise KernelBug(f"kfree of {ptr:#x}: no memory is there, and not even a struct page to look at")
+    head = block_around(node, page.pfn)
+    return head if head is not None and head.flags & PG_HEAD else page
 
 
 def large_page(slabs: Slabs, ptr: int) -> Page:
@@ -292,7 +337,7 @@ def ksize(slabs: Slabs, ptr: int) -> int:
 
 
 def slab_ksize(s: KmemCache) -> int:
-    """Return how many bytes of an object its user may touch.  Linux: slab_ksize(), mm/slub.c"""
+    """Return how many bytes of an object its user may touch.  Linux: slab_ksize(), mm/slab.h"""
     if s.flags & (SlabFlags.RED_ZONE | SlabFlags.POISON):
         return s.object_size
     if s.flags & (SlabFlags.TYPESAFE_BY_RCU | SlabFlags.STORE_USER):
@@ -303,7 +348,8 @@ def slab_ksize(s: KmemCache) -> int:
 def krealloc(slabs: Slabs, ptr: int, new_size: int, gfp: int) -> int:
     """Return the address of ``new_size`` bytes that begin with those behind ``ptr``, or 0.
 
-    If there is room enough where they are, they stay.  When it fails, ``ptr`` is still held.
+    If there is room enough where they are, they stay, and with __GFP_ZERO what is left of the room is
+    cleared.  When it fails, ``ptr`` is still held.
 
     Linux: krealloc_noprof(), mm/slab_common.c
     """
@@ -311,11 +357,13 @@ def krealloc(slabs: Slabs, ptr: int, new_size: int, gfp: int) -> int:
         slabs.allocator.kfree(slabs, ptr)
         return ZERO_SIZE_PTR
     held = slabs.allocator.ksize(slabs, ptr)
+    memory = slabs.node.memory
     if held >= new_size:
+        if gfp & ZERO or slabs.node.init_on_alloc:
+            memory.clear(ptr + new_size - PAGE_OFFSET, held - new_size)
         return ptr
     new = slabs.allocator.kmalloc(slabs, new_size, gfp)
     if new and held:
-        memory = slabs.node.memory
         memory.copy(new - PAGE_OFFSET, ptr - PAGE_OFFSET, held)
     if new:
         slabs.allocator.kfree(slabs, ptr)

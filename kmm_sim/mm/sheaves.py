@@ -11,7 +11,8 @@ What a slab is, how pages become one, and the node's partial list are as before;
 kmm_sim/mm/slub.py.  A cache that checks its objects has no sheaves.
 
 Linux: mm/slub.c at 7.0
-Simplified: one node; no sheaf that a user fills for himself, and none for kfree_rcu().
+Simplified: one node; no sheaf that a user fills for himself, and none for kfree_rcu(); an address
+inside an object is an error without teaching too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm import slub, slub_debug
 from kmm_sim.mm.gfp import DIRECT_RECLAIM, ZERO, Gfp
-from kmm_sim.mm.kmalloc import kfree, kmalloc, ksize
+from kmm_sim.mm.kmalloc import kfree, kmalloc
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT
 from kmm_sim.mm.sheaf import (
     NodeBarn,
@@ -37,7 +38,7 @@ from kmm_sim.mm.sheaf import (
 )
 from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, cache_free
 from kmm_sim.mm.slab_events import Kfree, KmemCacheFree, ObjectGet, ObjectPut
-from kmm_sim.mm.slub import alloc_single, object_index
+from kmm_sim.mm.slub import alloc_single, ksize, notices_bad_free
 from kmm_sim.mm.slub_def import Slab
 
 __all__ = [
@@ -262,10 +263,10 @@ def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
         return
     index, inside = divmod(ptr - slab.base, s.size)
     if inside or not 0 <= index < slab.objects or not slab.live[index]:
-        found = object_index(s, slab, ptr)
-        if found is None:
+        if notices_bad_free(s, slab, ptr):
             return
-        index = found
+        if inside or not 0 <= index < slab.objects:
+            raise KernelBug(f"{ptr:#x} is not the beginning of an object of {s.name}")
     if cache is not None and cache is not s:
         line = slub_debug.report_wrong_cache(s, cache, ptr)
         if s.slabs.node.teaching:

@@ -303,7 +303,9 @@ def slab_alloc(s: SlabCache, gfp: int, orig_size: int) -> int:
     if not ac.entry and not cache_alloc_refill(s, ac, gfp):
         return 0
     ptr = ac.entry.pop()
-    slab = s.slabs.pages[(ptr - PAGE_OFFSET) // PAGE_SIZE]
+    slab = s.slabs.pages.around(ptr)
+    if slab is None:  # freed twice, and its slab has gone since: whose page it is now nobody asks
+        return ptr
     index = (ptr - slab.base) // s.size
     slab.live[index] = 1
     if s.slabs.node.trace is not None:
@@ -361,15 +363,17 @@ def _take(s: SlabCache, ac: ArrayCache, slab: Slab, batchcount: int) -> int:
 def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
     """Take an object back into this CPU's array; from kfree() ``cache`` is None.
 
-    Raises KernelBug, and changes nothing, if nobody holds an object that begins there, or if
-    it belongs to another cache.
+    Raises KernelBug in teaching mode, and changes nothing, if nobody holds an object that begins
+    there, or if it belongs to another cache.  Without, any address goes into the array, as it did
+    in Linux; a second time too.
 
     Linux: __cache_free(), mm/slab.c
+    Simplified: what is of another cache goes into its own cache's array.
     """
     s = slab.cache
     index = (ptr - slab.base) // s.size
     reason = _bad_free(s, slab, ptr, index, cache)
-    if reason:
+    if reason and s.slabs.node.teaching:
         raise KernelBug(reason)
     ac = s.array[s.zone.cpu]
     trace = s.slabs.node.trace
@@ -377,7 +381,7 @@ def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
         trace.emit(Kfree(ptr) if cache is None else KmemCacheFree(ptr, cache.name))
     if len(ac.entry) >= ac.limit:
         cache_flusharray(s, ac)
-    slab.live[index] = 0
+    slab.live[min(max(index, 0), s.num - 1)] = 0
     ac.entry.append(ptr)
     if trace is not None:
         trace.emit(ObjectPut(s.name, ac.cpu, slab.pfn, index))
@@ -423,7 +427,9 @@ def free_block(s: SlabCache, ac: ArrayCache, count: int) -> None:
     oldest = ac.entry[:count]
     del ac.entry[:count]
     for ptr in oldest:
-        slab = s.slabs.pages[(ptr - PAGE_OFFSET) // PAGE_SIZE]
+        slab = s.slabs.pages.around(ptr)
+        if slab is None:  # freed twice, and its slab has gone since
+            continue
         index = (ptr - slab.base) // s.size
         slab.free.append(index)
         s.free_objects += 1

@@ -43,6 +43,7 @@ __all__ = [
     "find_mergeable",
     "kmem_cache_create",
     "kmem_cache_destroy",
+    "kmem_cache_sanity_check",
     "lock_slab_mutex",
     "slab_pre_alloc_hook",
     "slab_unmergeable",
@@ -106,7 +107,7 @@ class KmemCache:
     ``size`` is what one object takes up in a slab, ``object_size`` what its user may use, and
     ``inuse`` how far into it anything but notes of the allocator may stand.
     ``refcount`` counts the names under which it was created; -1 is never merged with another,
-    nor is one of which users may see ``usersize`` bytes.
+    nor is one of which users may see ``usersize`` bytes.  One that is ``dead`` was destroyed.
 
     Linux: struct kmem_cache, mm/slab.h
     """
@@ -122,6 +123,7 @@ class KmemCache:
     usersize: int = 0
     refcount: int = 1
     aliases: list[str] = field(default_factory=list)
+    dead: bool = False
 
     def run_on(self, cpu: int) -> None:
         """Let ``cpu`` make the next calls.  Linux: no counterpart; this_cpu_ptr() asks the processor"""
@@ -167,6 +169,8 @@ class Slabs:
     ``check_gfp`` returns a mask that was not seen before as a plain number, or says what is wrong
     with it.  ``freelist_order`` says in which order a new slab hands out its objects; None is by address.
     ``secrets`` draws the number with which a hardened cache scrambles its free pointers, if it does.
+    With ``broken`` a caller has broken a freelist; ``warned`` is what the kernel has said and says only
+    once.  ``debug_vm`` is CONFIG_DEBUG_VM: with it the kernel looks at the names of new caches.
     ``debug`` are flags that every cache gets, as with the boot parameter slab_debug; ``ticks``
     is the clock of their tracks, ``state`` what else an allocator keeps for all its caches.
 
@@ -188,6 +192,9 @@ class Slabs:
     kmalloc_plain: dict[int, list[KmemCache]] = field(default_factory=dict)
     ticks: int = 0
     state: Any = None
+    broken: bool = False
+    debug_vm: bool = False
+    warned: set[str] = field(default_factory=set)
 
 
 def align_up(value: int, alignment: int) -> int:
@@ -215,7 +222,13 @@ def slab_pre_alloc_hook(node: Node, gfp: int) -> None:
 
 
 def cache_free(s: KmemCache, ptr: int) -> None:
-    """Give an object back to its cache.  Linux: kmem_cache_free(), mm/slub.c"""
+    """Give an object back to its cache.
+
+    Raises KernelBug for an address that lies in no slab, even where nobody teaches: there Linux
+    would follow whatever that page's struct says.
+
+    Linux: kmem_cache_free(), mm/slub.c
+    """
     slab = virt_to_slab(s.slabs, ptr)
     if slab is None:
         raise KernelBug(f"kmem_cache_free: {ptr:#x} lies in no slab, so it is no object of {s.name}")
@@ -282,6 +295,8 @@ def kmem_cache_create(
     Simplified: how many bytes may be copied to users is noted, not where they are, and not checked.
     """
     lock_slab_mutex(slabs, "kmem_cache_create()")
+    if slabs.debug_vm:
+        kmem_cache_sanity_check(slabs, name)
     if ctor is None and not usersize and (twin := find_mergeable(slabs, object_size, align, flags)) is not None:
         twin.refcount += 1
         twin.aliases.append(name)
@@ -302,6 +317,16 @@ def lock_slab_mutex(slabs: Slabs, call: str) -> None:
     node = slabs.node
     if node.current.inside and (node.teaching or node.debug_atomic_sleep):
         might_sleep(node.current, call, "kernel/locking/mutex.c:586", node.teaching, node.dmesg)
+
+
+def kmem_cache_sanity_check(slabs: Slabs, name: str) -> None:
+    """Write to the log that there is a cache of that name already; it is made all the same.
+
+    Linux: kmem_cache_sanity_check(), mm/slab_common.c
+    Simplified: no registers, no call trace.
+    """
+    if any(s.name == name for s in slabs.caches):
+        slabs.node.dmesg += ["------------[ cut here ]------------", f"kmem_cache of name '{name}' already exists"]
 
 
 def create_cache(
@@ -327,8 +352,8 @@ def create_cache(
 def kmem_cache_destroy(slabs: Slabs, s: KmemCache | None) -> None:
     """Give up a cache; when its last user has done so, all its pages go back.
 
-    Raises KernelBug if objects are still in use.  Linux prints a report and goes on with the
-    pages lost; so do we, but for the cache, which stays so that its objects can be freed.
+    Raises KernelBug in teaching mode if objects are still in use.  Linux prints a report and goes on
+    with the pages lost; so do we, but for the cache, which stays so that its objects can be freed.
 
     Linux: kmem_cache_destroy(), mm/slab_common.c
     """
@@ -343,11 +368,14 @@ def kmem_cache_destroy(slabs: Slabs, s: KmemCache | None) -> None:
     remaining = slabs.allocator.cache_shutdown(s)
     if remaining:
         slabs.node.dmesg.append(f"kmem_cache_destroy {s.name}: Slab cache still has objects when called")
+        if not slabs.node.teaching:
+            return
         shown = ", ".join(hex(ptr) for ptr in remaining[:3])
         raise KernelBug(
             f"kmem_cache_destroy: {s.name} still has {len(remaining)} objects in use ({shown}"
             f"{', ...' if len(remaining) > 3 else ''}); free all objects first"
         )
     slabs.caches.remove(s)
+    s.dead = True
     if slabs.node.trace is not None:
         slabs.node.trace.emit(CacheDestroy(s.name))

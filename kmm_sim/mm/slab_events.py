@@ -24,6 +24,7 @@ __all__ = [
     "CpuPartialDel",
     "CpuSlabLoad",
     "CpuSlabUnload",
+    "FreelistBroken",
     "Kfree",
     "Kmalloc",
     "KmemCacheAlloc",
@@ -201,6 +202,16 @@ class PartialDel(SlabEvent):
 
     tracepoint = "sim_partial_del"
     cache: str
+    pfn: int
+
+
+@dataclass(frozen=True, slots=True)
+class FreelistBroken(SlabEvent):
+    """A caller broke a freelist, of a CPU or (cpu -1) a slab's own: its objects are lost from sight."""
+
+    tracepoint = "sim_freelist_broken"
+    cache: str
+    cpu: int
     pfn: int
 
 

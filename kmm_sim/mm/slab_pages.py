@@ -29,13 +29,14 @@ class SlabPages(Mapping[int, Any]):
 
     ``rows[addr >> ROW_SHIFT]`` is a pair: the bytes that an entry stands for, as a power of two,
     and the entries.  So ``entries[(addr & ROW_MASK) >> shift]`` is the slab around an address.
+    ``nr_large`` counts the pages that kmalloc() took whole, which are of no slab.
     """
 
-    __slots__ = ("_count", "rows")
+    __slots__ = ("_count", "nr_large", "rows")
 
     def __init__(self) -> None:
         self.rows: dict[int, tuple[int, list[Any]]] = {}
-        self._count = 0
+        self._count = self.nr_large = 0
 
     def get(self, pfn: int, default: Any = None) -> Any:
         """Return the slab of a page, or None.  Linux: page_slab(), mm/slab.h"""

@@ -13,7 +13,8 @@ This is SLOB of Linux 6.1, its last years.  In 2.6.34 a page that had been full 
 list for small blocks whatever its size, and kmalloc() of a power of two was aligned to 8 bytes only.
 
 Linux: mm/slob.c, which was removed in 6.4
-Simplified: one node; the chain of free blocks is a list beside the page, not in its bytes.
+Simplified: one node; the chain of free blocks is a list beside the page, not in its bytes; without
+teaching a block that is freed twice stays as it is, and an address inside a block is an error still.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from kmm_sim.errors import KernelBug
 from kmm_sim.mm.gfp import ZERO, Gfp
 from kmm_sim.mm.kmalloc import ZERO_SIZE_PTR, large_page
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, get_order, page_address, pfn_to_virt
-from kmm_sim.mm.page_alloc import alloc_pages, free_pages
+from kmm_sim.mm.page_alloc import alloc_pages, free_pages, order_too_large
 from kmm_sim.mm.slab_common import (
     ARCH_KMALLOC_MINALIGN,
     KMALLOC_MAX_SIZE,
@@ -216,14 +217,23 @@ def slob_free(slabs: Slabs, page: SlobPage, offset: int) -> None:
     page.free = joined
 
 
-def _held_block(slabs: Slabs, ptr: int) -> tuple[SlobPage, int]:
-    """Return the page and the offset of a block in use; KernelBug says what else the address is."""
+def _is_free(page: SlobPage, offset: int) -> bool:
+    return any(start <= offset < start + size for start, size in page.free)
+
+
+def _held_block(slabs: Slabs, ptr: int) -> tuple[SlobPage, int] | None:
+    """Return the page and the offset of a block in use; KernelBug says what else the address is.
+
+    Without teaching it is None for a block that is free already.
+    """
     page = slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
     if page is None:
         raise KernelBug(f"{ptr:#x} lies in no page of SLOB's: it was freed already, or never given out")
     offset = ptr % PAGE_SIZE
     if offset in page.held:
         return page, offset
+    if not slabs.node.teaching and _is_free(page, offset):
+        return None
     around = next((start for start, size in page.held.items() if start < offset < start + size), None)
     if around is None:
         raise KernelBug(f"double free: {ptr:#x} lies in a block that is free already; nobody holds it")
@@ -250,9 +260,11 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
         if block:
             node.memory.write(block - PAGE_OFFSET, size.to_bytes(WORD, "little"))
     elif size > KMALLOC_MAX_SIZE:
-        return 0
+        order_too_large(node, gfp, get_order(size))
+        ptr, given = 0, PAGE_SIZE << get_order(size)
     else:
         page = alloc_pages(node, gfp | int(Gfp.COMP), get_order(size))
+        slabs.pages.nr_large += 1 << get_order(size) if page is not None else 0
         ptr, given = (page_address(page) if page is not None else 0), PAGE_SIZE << get_order(size)
     if node.trace is not None:
         node.trace.emit(Kmalloc(ptr, size, given, gfp))
@@ -268,20 +280,26 @@ def kfree(slabs: Slabs, ptr: int) -> None:
     """
     node = slabs.node
     found = None
+    if ptr < 0:
+        raise ValueError(f"an address is 0 or more, not {ptr}")
     if ptr > ZERO_SIZE_PTR:
-        in_slob = slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT) is not None
+        in_slob = slabs.pages.around(ptr) is not None
         found = _kmalloc_block(slabs, ptr) if in_slob else large_page(slabs, ptr)
     if node.trace is not None:
         node.trace.emit(Kfree(ptr))
     if isinstance(found, tuple):
         slob_free(slabs, *found)
     elif found is not None:
+        slabs.pages.nr_large -= 1 << found.order
         free_pages(node, found, found.order)
 
 
-def _kmalloc_block(slabs: Slabs, ptr: int) -> tuple[SlobPage, int]:
+def _kmalloc_block(slabs: Slabs, ptr: int) -> tuple[SlobPage, int] | None:
     """Return the block of kmalloc() before whose bytes its size stands."""
-    page, offset = _held_block(slabs, ptr - ARCH_KMALLOC_MINALIGN)
+    found = _held_block(slabs, ptr - ARCH_KMALLOC_MINALIGN)
+    if found is None:
+        return None
+    page, offset = found
     owner = page.owner.get(offset)
     if owner is not None:
         raise KernelBug(f"{ptr:#x} lies in an object of {owner.name}; SLOB's kfree() frees only what kmalloc() gave")
@@ -294,8 +312,8 @@ def ksize(slabs: Slabs, ptr: int) -> int:
         return 0
     if slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT) is None:
         return PAGE_SIZE << large_page(slabs, ptr).order
-    page, offset = _kmalloc_block(slabs, ptr)
-    return page.held[offset] - ARCH_KMALLOC_MINALIGN
+    found = _kmalloc_block(slabs, ptr)
+    return found[0].held[found[1]] - ARCH_KMALLOC_MINALIGN if found is not None else 0
 
 
 # Caches
@@ -322,6 +340,7 @@ def slab_alloc(s: SlobCache, gfp: int, orig_size: int) -> int:
             slabs.pages[(ptr - PAGE_OFFSET) >> PAGE_SHIFT].owner[ptr % PAGE_SIZE] = s
     else:
         page = alloc_pages(slabs.node, gfp | int(Gfp.COMP), get_order(s.size))
+        slabs.pages.nr_large += 1 << get_order(s.size) if page is not None else 0
         ptr = page_address(page) if page is not None else 0
     if ptr:
         s.in_use.add(ptr)
@@ -345,18 +364,23 @@ def cache_free(s: SlobCache, ptr: int) -> None:
     """
     slabs = s.slabs
     if ptr not in s.in_use:
-        if slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT) is None:
+        if slabs.pages.around(ptr) is None:
             raise KernelBug(f"kmem_cache_free: {ptr:#x} lies in no slab of {s.name}, or was freed already")
-        page, offset = _held_block(slabs, ptr)
-        owner = page.owner.get(offset)
-        raise KernelBug(f"Wrong slab cache. {s.name} but object is from {owner.name if owner else 'kmalloc()'}")
+        found = _held_block(slabs, ptr)
+        owner = found[0].owner.get(found[1]) if found is not None else None
+        if slabs.node.teaching:
+            raise KernelBug(f"Wrong slab cache. {s.name} but object is from {owner.name if owner else 'kmalloc()'}")
+        if owner is not None:
+            cache_free(owner, ptr)
+        return
     if slabs.node.trace is not None:
         slabs.node.trace.emit(KmemCacheFree(ptr, s.name))
     s.in_use.remove(ptr)
     if s.size < PAGE_SIZE:
-        slob_free(slabs, *_held_block(slabs, ptr))
+        slob_free(slabs, slabs.pages.around(ptr), ptr % PAGE_SIZE)
     else:
         first = large_page(slabs, ptr)
+        slabs.pages.nr_large -= 1 << first.order
         free_pages(slabs.node, first, first.order)
 
 

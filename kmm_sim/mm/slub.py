@@ -19,10 +19,11 @@ from typing import Any
 from kmm_sim.errors import KernelBug
 from kmm_sim.mm import slub_debug
 from kmm_sim.mm.gfp import NOWARN, ZERO, Gfp, gfp_names
-from kmm_sim.mm.kmalloc import kfree, kmalloc, kmalloc_fix_flags, ksize
+from kmm_sim.mm.kmalloc import kfree, kmalloc, kmalloc_fix_flags
+from kmm_sim.mm.kmalloc import ksize as kmalloc_ksize
 from kmm_sim.mm.page import PAGE_OFFSET, pfn_to_virt
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
-from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, SlabFlags, Slabs, cache_free
+from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, SlabFlags, Slabs, cache_free, virt_to_slab
 from kmm_sim.mm.slab_events import (
     CacheCreate,
     CpuPartialAdd,
@@ -39,6 +40,7 @@ from kmm_sim.mm.slab_events import (
     SlabNew,
 )
 from kmm_sim.mm.slab_pages import ROW_MASK, ROW_SHIFT
+from kmm_sim.mm.slub_broken import alloc_from_chain, break_freelist
 from kmm_sim.mm.slub_def import (
     NO_OBJECTS,
     NO_SLAB,
@@ -55,6 +57,7 @@ __all__ = [
     "add_partial",
     "alloc_single",
     "allocate_slab",
+    "bad_free",
     "cache_create",
     "cache_shrink",
     "cache_shutdown",
@@ -66,10 +69,11 @@ __all__ = [
     "get_partial_node",
     "kfree_fastpath",
     "kmalloc_fastpath",
+    "ksize",
     "mark_all_used",
     "new_cache",
     "new_slab",
-    "object_index",
+    "notices_bad_free",
     "put_cpu_partial",
     "put_object",
     "put_partials",
@@ -165,9 +169,22 @@ def allocate_slab(s: SlubCache, gfp: int) -> Slab | None:
 
 
 def new_slab(s: SlubCache, gfp: int) -> Slab | None:
-    """Return a new slab or None.  Linux: new_slab(), mm/slub.c"""
+    """Return a new slab or None.
+
+    The kernel is surprised, once, to be asked for zeros that would undo what a constructor did.
+
+    Linux: new_slab(), mm/slub.c
+    Simplified: no registers, no call trace.
+    """
+    node = s.slabs.node
     if gfp & GFP_SLAB_BUG_MASK:
         gfp = kmalloc_fix_flags(s.slabs, gfp)
+    if s.ctor is not None and gfp & ZERO and "new_slab" not in s.slabs.warned:
+        s.slabs.warned.add("new_slab")
+        node.dmesg += [
+            "------------[ cut here ]------------",
+            f"WARNING: CPU: {s.this_cpu.cpu} PID: {node.current.pid} at mm/slub.c:2700 new_slab",
+        ]
     return allocate_slab(s, gfp & (GFP_RECLAIM_MASK | GFP_CONSTRAINT_MASK))
 
 
@@ -308,6 +325,8 @@ def slab_alloc(s: SlubCache, gfp: int, orig_size: int) -> int:
     if not c.freelist:
         if s.debug:
             return alloc_single(s, gfp, orig_size)
+        if s.chains:
+            return alloc_from_chain(s, gfp)
         if not slab_refill(s, c, gfp):
             slab_out_of_memory(s, c, gfp)
             return 0
@@ -317,8 +336,8 @@ def slab_alloc(s: SlubCache, gfp: int, orig_size: int) -> int:
     if trace is not None:
         trace.emit(ObjectGet(s.name, c.cpu, slab.pfn, index))
     ptr = slab.base + index * s.size
-    if gfp & ZERO:
-        s.slabs.node.memory.clear(ptr - PAGE_OFFSET, s.object_size)
+    if gfp & ZERO or s.pgdat.init_on_alloc:
+        s.pgdat.memory.clear(ptr - PAGE_OFFSET, s.object_size)
     return ptr
 
 
@@ -422,59 +441,76 @@ def slab_out_of_memory(s: SlubCache, c: KmemCacheCpu, gfp: int) -> None:
 # Freeing
 
 
-def object_index(s: SlubCache, slab: Slab, ptr: int) -> int | None:
-    """Return which object of a slab begins at an address, though freeing it is a mistake.
+def notices_bad_free(s: SlubCache, slab: Slab, ptr: int) -> bool:
+    """Return whether the kernel notices that nobody holds an object that begins at an address.
 
-    Raises KernelBug that says what the mistake is.  Without teaching, an object that is free
-    already is freed again, as in Linux, which notices only if it was the last one freed, or if
-    the cache is checked; then the answer is None.
+    It does if the cache is checked, and, if freelists are hardened, when the object would come to
+    point to itself: it was freed twice in a row.  In teaching mode a KernelBug says what is wrong.
 
-    Linux: set_freepointer(), mm/slub.c
-    Simplified: without teaching too, an address inside an object is an error.
+    Linux: free_consistency_checks(), set_freepointer(), mm/slub.c
+    Simplified: a cache that is poisoned or tracked, and not checked, notices too, and says nothing.
     """
+    node = s.slabs.node
     index, inside = divmod(ptr - slab.base, s.size)
     start = slab.base + index * s.size
     if 0 <= index < slab.objects and not inside:
         slub_debug.report_double_free(s, slab, index)
-        if s.slabs.node.teaching:
-            raise KernelBug(f"double free: the object at {ptr:#x} in {s.name} is free already; nobody holds it")
-        return None if s.debug or _freed_last(s, slab, index) else index
-    slub_debug.report_bad_pointer(s, slab, ptr)
-    if not 0 <= index < slab.objects:
-        raise KernelBug(f"{ptr:#x} lies in a slab of {s.name}, but in no object of it")
-    state = "in use" if slab.live[index] else "free"
-    raise KernelBug(
-        f"{ptr:#x} is not the beginning of an object: it lies {inside} bytes inside object {index} of "
-        f"{s.name}, which is {state} and begins at {start:#x}; free an object by its first byte"
-    )
+        reason = f"double free: the object at {ptr:#x} in {s.name} is free already; nobody holds it"
+        freelist = s.this_cpu.freelist if s.this_cpu.slab is slab else slab.freelist
+        if s.random is not None and not s.debug and not node.teaching and freelist[-1:] == [index]:
+            node.dmesg.append("kernel BUG at mm/slub.c:550!")
+            return True
+    else:
+        slub_debug.report_bad_pointer(s, slab, ptr)
+        reason = f"{ptr:#x} lies in a slab of {s.name}, but in no object of it"
+        if 0 <= index < slab.objects:
+            state = "in use" if slab.live[index] else "free"
+            reason = (
+                f"{ptr:#x} is not the beginning of an object: it lies {inside} bytes inside object {index} of "
+                f"{s.name}, which is {state} and begins at {start:#x}; free an object by its first byte"
+            )
+    if node.teaching:
+        raise KernelBug(reason)
+    return s.debug
 
 
-def _freed_last(s: SlubCache, slab: Slab, index: int) -> bool:
-    """Whether an object would come to point to itself: the one mistake a hardened freelist sees."""
-    c = s.this_cpu
-    freelist = c.freelist if c.slab is slab else slab.freelist
-    if freelist[-1:] != [index]:
-        return False
-    s.slabs.node.dmesg.append("kernel BUG at mm/slub.c:550!")
-    return True
+def bad_free(s: SlubCache, slab: Slab, ptr: int, cache: KmemCache | None) -> None:
+    """Free what nobody holds: an object that is free, or an address inside one.
+
+    Raises KernelBug in teaching mode.  Without, and if the kernel does not notice, the freelist
+    is broken from now on; its slab, should it be on a list, is on none any more.
+
+    Linux: do_slab_free(), mm/slub.c
+    """
+    if notices_bad_free(s, slab, ptr):
+        return
+    c, trace = s.this_cpu, s.pgdat.trace
+    if trace is not None:
+        trace.emit(Kfree(ptr) if cache is None else KmemCacheFree(ptr, cache.name))
+    if slab.pfn in s.node.partial:
+        remove_partial(s, slab)
+    for other in s.cpu_slab:
+        if slab in other.partial:
+            other.partial.remove(slab)
+            _tell_cpu_partial_del(s, other, [slab])
+    break_freelist(s, c, slab, ptr)
 
 
 def slab_free(slab: Slab, ptr: int, cache: KmemCache | None) -> None:
     """Take an object back; from kfree() ``cache`` is None.
 
-    Raises KernelBug, and changes nothing, if nobody holds an object that begins there, or if
-    it belongs to another cache.
+    Raises KernelBug in teaching mode, and changes nothing, if nobody holds an object that begins
+    there, or if it belongs to another cache.
 
     Linux: slab_free(), do_slab_free(), mm/slub.c
+    Simplified: without teaching it goes back to its own cache even if nobody looked whose it is.
     """
     s = slab.cache
     offset, size = ptr - slab.base, s.size
     index = offset // size
     if not slab.live[index] or index * size != offset:
-        found = object_index(s, slab, ptr)
-        if found is None:
-            return
-        index = found
+        bad_free(s, slab, ptr, cache)
+        return
     if cache is not None and cache is not s:
         line = slub_debug.report_wrong_cache(s, cache, ptr)
         if s.slabs.node.teaching:
@@ -547,6 +583,17 @@ def put_object(s: SlubCache, slab: Slab, index: int) -> None:
     slab.freelist.append(index)
     if s.slabs.node.trace is not None:
         s.slabs.node.trace.emit(ObjectPut(s.name, -1, slab.pfn, index))
+
+
+def ksize(slabs: Slabs, ptr: int) -> int:
+    """Return how many bytes there are behind an address; whoever asks may use them all.
+
+    Linux: __ksize(), mm/slab_common.c
+    """
+    slab = virt_to_slab(slabs, ptr)
+    if slab is not None and not (ptr - slab.base) % slab.cache.size:
+        slub_debug.skip_orig_size_check(slab.cache, ptr)
+    return kmalloc_ksize(slabs, ptr)
 
 
 # kmalloc() and kfree() in one step
@@ -644,7 +691,8 @@ def cache_shutdown(s: SlubCache) -> list[int]:
     remaining = []
     for slab in slabs_of(s):
         in_use = [slab.base + index * s.size for index in range(slab.objects) if slab.live[index]]
-        slub_debug.list_slab_objects(s, slab, in_use)
+        if slab.pfn in s.node.partial:  # the others are on no list on which it could find them
+            slub_debug.list_slab_objects(s, slab, in_use)
         remaining += in_use
     return remaining
 

@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 
 from kmm_sim.errors import KernelBug
-from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE
+from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SIZE, SIZEOF_STRUCT_PAGE, VMEMMAP_START
 from kmm_sim.mm.page_flags import PageFlag, format_page_flags
 from kmm_sim.mm.slab_common import WORD, KmemCache, SlabFlags
 from kmm_sim.mm.slub_def import SIZEOF_TRACK, Slab, SlubCache
@@ -45,7 +45,10 @@ __all__ = [
     "set_freepointer",
     "set_track",
     "setup_slab_debug",
+    "skip_orig_size_check",
     "slab_bug",
+    "slab_pad_check",
+    "write_freepointer",
 ]
 
 SLUB_RED_INACTIVE = 0xBB
@@ -53,8 +56,6 @@ SLUB_RED_ACTIVE = 0xCC
 POISON_INUSE = 0x5A
 POISON_FREE = 0x6B
 POISON_END = 0xA5
-VMEMMAP_START = 0xFFFF_EA00_0000_0000
-SIZEOF_STRUCT_PAGE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,21 @@ def _orig_size(s: SlubCache, ptr: int) -> int:
     return s.object_size
 
 
+def _set_orig_size(s: SlubCache, ptr: int, orig_size: int) -> None:
+    """Write down what kmalloc() was asked for, where such is written down."""
+    if s.flags & SlabFlags.STORE_USER and s.flags & SlabFlags.KMALLOC:
+        place = ptr + _tracks_end(s) - WORD
+        s.slabs.node.memory.write(place - PAGE_OFFSET, orig_size.to_bytes(WORD, "little"))
+
+
+def skip_orig_size_check(s: SlubCache, ptr: int) -> None:
+    """Let the caller use the whole object: he has asked how large it is.
+
+    Linux: skip_orig_size_check(), mm/slub.c
+    """
+    _set_orig_size(s, ptr, s.object_size)
+
+
 def freelist_ptr_encode(s: SlubCache, ptr: int, ptr_addr: int) -> int:
     """Return a free pointer as it is written at ``ptr_addr``: plain, or scrambled in a hardened cache.
 
@@ -120,7 +136,15 @@ def freelist_ptr_encode(s: SlubCache, ptr: int, ptr_addr: int) -> int:
 def set_freepointer(s: SlubCache, slab: Slab, index: int, after: int | None) -> None:
     """Write into a free object where the next one is.  Linux: set_freepointer(), mm/slub.c"""
     target = 0 if after is None else slab.base + after * s.size
-    place = slab.base + index * s.size + s.offset
+    write_freepointer(s, slab.base + index * s.size, target)
+
+
+def write_freepointer(s: SlubCache, ptr: int, target: int) -> None:
+    """Write into what lies at an address where the next one is, 0 for none.
+
+    Linux: set_freepointer(), mm/slub.c
+    """
+    place = ptr + s.offset
     s.slabs.node.memory.write(place - PAGE_OFFSET, freelist_ptr_encode(s, target, place).to_bytes(WORD, "little"))
 
 
@@ -281,6 +305,29 @@ def check_bytes_and_report(
     )
 
 
+def slab_pad_check(s: SlubCache, slab: Slab) -> str | None:
+    """Look at the bytes behind the last object, which belong to nobody; report, put right, return a sentence.
+
+    Linux: slab_pad_check(), mm/slub.c
+    """
+    length = PAGE_SIZE << slab.order
+    remainder = length % s.size
+    if not s.flags & SlabFlags.POISON or not remainder:
+        return None
+    start = slab.base - s.red_left_pad
+    pad = start + length - remainder
+    wrong = [at for at, byte in enumerate(_read(s, pad, remainder)) if byte != POISON_INUSE]
+    if not wrong:
+        return None
+    fault, last = pad + wrong[0], pad + wrong[-1]
+    slab_bug(s, f"Padding overwritten. 0x{fault:016x}-0x{last:016x} @offset={fault - start}")
+    print_section(s, "Padding  ", pad, remainder)
+    print_slab_info(s, slab)
+    _fix(s, f"Restoring slab padding 0x{fault:016x}-0x{last:016x}=0x{POISON_INUSE:x}")
+    _fill(s, fault, last - fault + 1, POISON_INUSE)
+    return f"Padding overwritten: byte {fault - start} of a slab of {s.name}, behind its last object"
+
+
 def check_object(s: SlubCache, slab: Slab, ptr: int, value: int) -> str | None:
     """Look at every byte that nobody may write; return what was wrong first, or None.
 
@@ -325,15 +372,16 @@ def alloc_debug_processing(s: SlubCache, slab: Slab, index: int, orig_size: int)
     """
     ptr = slab.base + index * s.size
     if s.flags & SlabFlags.CONSISTENCY_CHECKS:
+        padding = slab_pad_check(s, slab)
+        if padding and s.slabs.node.teaching:
+            raise KernelBug(f"out of bounds write, found now that an object of the slab is handed out: {padding}")
         fault = check_object(s, slab, ptr, SLUB_RED_INACTIVE)
         if fault and s.slabs.node.teaching:
             raise KernelBug(f"use after free, found now that the object is handed out again: {fault}")
         if fault:
             _fix(s, "Marking all objects used")
             return False
-    if s.flags & SlabFlags.STORE_USER and s.flags & SlabFlags.KMALLOC:
-        place = ptr + _tracks_end(s) - WORD
-        s.slabs.node.memory.write(place - PAGE_OFFSET, orig_size.to_bytes(WORD, "little"))
+    _set_orig_size(s, ptr, orig_size)
     init_object(s, ptr, SLUB_RED_ACTIVE)
     set_track(s, ptr, 0)
     return True
@@ -349,6 +397,9 @@ def free_debug_processing(s: SlubCache, slab: Slab, index: int) -> bool:
     """
     ptr = slab.base + index * s.size
     if s.flags & SlabFlags.CONSISTENCY_CHECKS:
+        padding = slab_pad_check(s, slab)
+        if padding and s.slabs.node.teaching:
+            raise KernelBug(f"out of bounds write, found now that an object of the slab is freed: {padding}")
         fault = check_object(s, slab, ptr, SLUB_RED_ACTIVE)
         if fault:
             _fix(s, f"Object at 0x{ptr:016x} not freed")
@@ -363,6 +414,8 @@ def free_debug_processing(s: SlubCache, slab: Slab, index: int) -> bool:
 
 def check_slab_on_free(s: SlubCache, slab: Slab) -> None:
     """Check every object of a slab whose pages go back.  Linux: free_slab(), mm/slub.c"""
+    if s.flags & SlabFlags.CONSISTENCY_CHECKS:
+        slab_pad_check(s, slab)
     for index in range(slab.objects):
         ptr = slab.base + index * s.size
         if s.flags & SlabFlags.CONSISTENCY_CHECKS:
@@ -397,13 +450,15 @@ def report_bad_pointer(s: SlubCache, slab: Slab, ptr: int) -> None:
 
 
 def report_wrong_cache(s: SlubCache, cache: KmemCache, ptr: int) -> str:
-    """Report that an object belongs to another cache; return the line.
+    """Report that an object belongs to another cache, if the kernel looks: hardened, or checked; return the line.
 
     Linux: cache_from_obj(), mm/slub.c
     """
     line = f"cache_from_obj: Wrong slab cache. {cache.name} but object is from {s.name}"
-    s.slabs.node.dmesg.append(line)
-    print_tracking(s, ptr)
+    looks = s.random is not None or cache.flags & SlabFlags.CONSISTENCY_CHECKS
+    if looks or s.slabs.node.teaching:
+        s.slabs.node.dmesg.append(line)
+        print_tracking(s, ptr)
     return line
 
 

@@ -135,6 +135,7 @@ class SlubCache(KmemCache):
     ``random`` is the secret of its free pointers if those are hardened.
     ``tracks`` are who allocated and who freed an object, by its address.  ``masks`` has each mask and
     each word of flags of its pages once, so that a thousand slabs share one number.
+    ``chains`` are the heads of freelists that a caller has broken.
 
     Linux: struct kmem_cache, mm/slab.h
     """
@@ -151,6 +152,7 @@ class SlubCache(KmemCache):
     random: int | None = None
     tracks: dict[int, list[Any]] = field(default_factory=dict)
     masks: dict[int, int] = field(default_factory=dict)
+    chains: list[int] = field(default_factory=list)
     cpu_slab: list[KmemCacheCpu] = field(default_factory=list)
     node: KmemCacheNode = field(default_factory=KmemCacheNode)
     zone: Zone = field(default_factory=lambda: Zone(0, ZoneType.NORMAL, 0, 0, 0))

@@ -22,6 +22,7 @@ from kmm_sim.mm.slab_events import (
     CpuPartialDel,
     CpuSlabLoad,
     CpuSlabUnload,
+    FreelistBroken,
     Kfree,
     Kmalloc,
     KmemCacheAlloc,
@@ -252,6 +253,8 @@ class _State:
             case CpuSlabUnload(_, cpu, pfn):
                 cache.free[pfn] = cache.cpus[cpu].freelist + cache.free[pfn]
                 cache.cpus[cpu].slab, cache.cpus[cpu].freelist = None, []
+            case FreelistBroken(_, cpu, pfn):
+                cache.freelist(cpu, pfn).clear()
             case CpuPartialAdd(_, cpu, pfn):
                 cache.cpus[cpu].partial.insert(0, pfn)
             case CpuPartialDel(_, cpu, pfn):

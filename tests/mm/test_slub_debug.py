@@ -124,13 +124,64 @@ def test_a_report_names_who_allocated_and_who_freed():
 def test_all_caches_are_checked_with_the_boot_parameter():
     machine = Machine(pages=64, slab_debug="FZPU")
     p = machine.kmalloc(60, GFP_KERNEL)
-    assert machine.ksize(p) == 64
     assert machine.read(p + 60, 12) == b"\xcc" * 12
     machine.write(p + 60, b"!")
     with pytest.raises(KernelBug, match="kmalloc Redzone overwritten: byte 60"):
         machine.kfree(p)
     machine.kfree(p)
     validate_slab(machine)
+
+
+@pytest.mark.parametrize("slab", ["slub", "sheaves"])
+def test_who_asked_how_large_an_object_is_may_use_all_of_it(slab):
+    machine = Machine(pages=64, slab_debug="FZPU", slab=slab)
+    p = machine.kmalloc(60, GFP_KERNEL)
+    assert machine.ksize(p) == 64
+    machine.write(p + 60, b"1234")
+    machine.kfree(p)
+    p = machine.krealloc(machine.kmalloc(33, GFP_KERNEL), 50, GFP_KERNEL)
+    machine.write(p + 33, b"x" * 17)
+    machine.kfree(p)
+    p = machine.kmalloc(60, GFP_KERNEL)
+    machine.ksize(p)
+    machine.write(p + 64, b"!")
+    with pytest.raises(KernelBug, match="Right Redzone overwritten: byte 64"):
+        machine.kfree(p)
+    assert not any("kmalloc Redzone" in line for line in machine.dmesg)
+
+
+PAD = {
+    "handed out": lambda m, cache, p: m.kmem_cache_alloc(cache, GFP_KERNEL),
+    "freed": lambda m, cache, p: m.kmem_cache_free(cache, p),
+}
+
+
+@pytest.mark.parametrize("when", PAD)
+def test_the_bytes_behind_the_last_object_are_looked_at(when):
+    machine = Machine(pages=64)
+    cache = machine.kmem_cache_create("padded", 700, flags=FZPU)
+    p = machine.kmem_cache_alloc(cache, GFP_KERNEL)
+    end = (p & -4096) + (4096 << cache.oo[0])
+    assert machine.read(end - 1, 1) == b"\x5a"
+    for write in (b"!", b"?"):
+        machine.write(end - 8, write)
+        with pytest.raises(KernelBug, match=f"found now that an object of the slab is {when}: Padding overwritten"):
+            PAD[when](machine, cache, p)
+        assert machine.read(end - 8, 1) == b"\x5a"
+        validate_slab(machine)
+    assert f"BUG padded (Not tainted): Padding overwritten. 0x{end - 8:016x}-0x{end - 8:016x}" in machine.dmesg[1]
+    assert machine.dmesg[-1] == f"FIX padded: Restoring slab padding 0x{end - 8:016x}-0x{end - 8:016x}=0x5a"
+    PAD[when](machine, cache, p)
+
+
+def test_the_bytes_behind_the_last_object_are_looked_at_when_the_slab_goes():
+    machine = Machine(pages=64)
+    cache = machine.kmem_cache_create("padded", 700, flags=FZPU)
+    p = machine.kmem_cache_alloc(cache, GFP_KERNEL)
+    machine.kmem_cache_free(cache, p)
+    machine.write((p & -4096) + (4096 << cache.oo[0]) - 8, b"!")
+    machine.kmem_cache_destroy(cache)
+    assert "Padding overwritten" in machine.dmesg[1]
 
 
 def test_without_checks_a_write_after_free_goes_unseen():
@@ -172,8 +223,8 @@ def test_without_teaching_the_kernel_reports_and_goes_on(mistake):
     assert slab_replay(before, machine.trace[since:]) == slab_snapshot(machine)
 
 
-def test_without_checks_and_teaching_only_the_second_free_in_a_row_is_seen():
-    machine = Machine(pages=64, teaching=False)
+def test_without_checks_and_teaching_a_hardened_freelist_sees_the_second_free_in_a_row():
+    machine = Machine(pages=64, teaching=False, slab_hardened=1)
     a, b = machine.kmalloc(64, GFP_KERNEL), machine.kmalloc(64, GFP_KERNEL)
     machine.kfree(a)
     machine.kfree(a)
