@@ -92,8 +92,6 @@ class SlabCalls(VmallocCalls):
         slabs = self._slabs if self._slabs is not None else self.slabs
         do_kmalloc = slabs.allocator.kmalloc  # a name for it: Python calls what is in a slot more slowly
         try:
-            if size < 0:
-                raise ValueError(f"a size is 0 or more, not {size}")
             return do_kmalloc(slabs, size, gfp)
         except TypeError:
             _size(size)

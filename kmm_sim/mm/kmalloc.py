@@ -173,7 +173,9 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
         gfp, caches = kmalloc_table(slabs, gfp)
     if size > KMALLOC_MAX_CACHE_SIZE:
         return kmalloc_large(slabs, size, gfp)
-    if not size:
+    if size <= 0:
+        if size < 0:
+            raise ValueError(f"a size is 0 or more, not {size}")
         return ZERO_SIZE_PTR
     s = caches[(size + 7) >> 3]
     if node.current.inside:

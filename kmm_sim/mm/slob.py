@@ -251,6 +251,8 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
     node, header, gfp = slabs.node, ARCH_KMALLOC_MINALIGN, slabs.check_gfp(gfp)
     if node.current.inside:
         slab_pre_alloc_hook(node, gfp)
+    if size < 0:
+        raise ValueError(f"a size is 0 or more, not {size}")
     if not size:
         return ZERO_SIZE_PTR
     if size < PAGE_SIZE - header:

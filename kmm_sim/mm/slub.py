@@ -610,7 +610,8 @@ def kmalloc_fastpath(slabs: Slabs, size: int, gfp: int) -> int:
         s: Any = slabs.kmalloc_plain[gfp][size]
     except (KeyError, IndexError):
         return kmalloc(slabs, size, gfp)
-    if not size or s.pgdat.trace is not None or slabs.node.current.inside:
+    node = s.pgdat
+    if size <= 0 or node.trace is not None or node.current.inside:
         return kmalloc(slabs, size, gfp)
     c = s.this_cpu
     if not c.freelist and not slab_refill(s, c, gfp):
