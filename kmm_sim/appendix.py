@@ -54,15 +54,15 @@ class Table:
 
 
 def names() -> Table:
-    """Return a row for each function of ``kmm_sim.mm`` that Linux has too: its name there, its file, ours."""
+    """Return a row for each function of ``kmm_sim.mm`` that Linux has too: its name there, version, file, ours."""
     rows = []
     for module in _modules():
         for name, function in _functions(module):
             for found in LINUX.finditer(inspect.getdoc(function) or ""):
                 version = VERSIONS.get(_short(module), "v6.12")
                 theirs = ", ".join(_link(name, version) for name in found[1].split(", "))
-                rows.append((theirs, f"`{found[2].rstrip('.')}`", f"`{_short(module)}.{name}()`"))
-    return Table(("Linux 6.12", "file", "here"), tuple(sorted(rows, key=lambda row: row[0].lower().strip("[`_"))))
+                rows.append((theirs, version[1:], f"`{found[2].rstrip('.,')}`", f"`{_short(module)}.{name}()`"))
+    return Table(("Linux", "version", "file", "here"), tuple(sorted(rows, key=lambda row: row[0].lower().strip("[`_"))))
 
 
 def simplified() -> Table:

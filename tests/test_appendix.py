@@ -1,6 +1,7 @@
 """The tables about the simulator: made from its docstrings and recordings, with nothing left out."""
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,10 @@ DATA = Path(__file__).parent / "data"
 
 
 def test_a_name_of_linux_leads_to_ours():
-    rows = {row[2]: row for row in names().rows}
-    theirs, file, _ = rows["`mm.buddy.expand()`"]
+    rows = {row[3]: row for row in names().rows}
+    theirs, version, file, _ = rows["`mm.buddy.expand()`"]
     assert theirs.startswith("[`expand()`](https://")
-    assert file == "`mm/page_alloc.c`"
+    assert (version, file) == ("6.12", "`mm/page_alloc.c`")
     assert "`mm.slub.alloc_debug_processing()`" not in rows  # only where it is defined
 
 
@@ -24,8 +25,16 @@ def test_a_name_of_linux_leads_to_ours():
     ("mm.slub.slab_alloc", "v6.12"), ("mm.slab.slab_alloc", "v2.6.34"), ("mm.slob.slob_alloc", "v6.1"),
     ("mm.sheaves.alloc_from_pcs", "v7.0"), ("mm.sheaf.refill_sheaf", "v7.0")])
 def test_a_name_is_looked_up_in_a_kernel_that_has_it(ours, version):
-    rows = {row[2]: row[0] for row in names().rows}
-    assert f"/linux/{version}/C/ident/" in rows[f"`{ours}()`"]
+    rows = {row[3]: row for row in names().rows}
+    theirs, shown, _, _ = rows[f"`{ours}()`"]
+    assert f"/linux/{version}/C/ident/" in theirs
+    assert shown == version[1:]
+
+
+def test_a_file_is_a_path_and_stands_at_a_kernel_that_has_it():
+    for _, version, file, ours in names().rows:
+        assert re.fullmatch(r"`[\w/-]+\.[ch]`", file), ours
+        assert version != "6.12" or file not in ("`mm/slab.c`", "`mm/slob.c`"), ours
 
 
 def test_every_simplification_has_its_row():

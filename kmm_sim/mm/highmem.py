@@ -89,7 +89,11 @@ def page_address(node: Node, page: Page) -> int:
 
 
 def kmap(node: Node, page: Page) -> int:
-    """Return an address for a page until kunmap(); may sleep.  Linux: kmap(), kmap_high(), mm/highmem.c"""
+    """Return an address for a page until kunmap(); may sleep.
+
+    Linux: kmap(), include/linux/highmem-internal.h
+    Linux: kmap_high(), mm/highmem.c
+    """
     _might_sleep(node, "kmap()")
     high: Highmem | None = node.highmem
     if high is None or not is_highmem_page(page):
@@ -140,7 +144,8 @@ def kunmap(node: Node, page: Page) -> None:
 
     Raises KernelBug if nobody had mapped the page.
 
-    Linux: kunmap(), kunmap_high(), mm/highmem.c
+    Linux: kunmap(), include/linux/highmem-internal.h
+    Linux: kunmap_high(), mm/highmem.c
     """
     _might_sleep(node, "kunmap()")
     high: Highmem | None = node.highmem
@@ -157,7 +162,8 @@ def kmap_local_page(node: Node, page: Page) -> int:
 
     Raises KernelBug if too many are mapped at once.
 
-    Linux: kmap_local_page(), __kmap_local_page_prot(), mm/highmem.c
+    Linux: kmap_local_page(), include/linux/highmem-internal.h
+    Linux: __kmap_local_page_prot(), mm/highmem.c
     """
     high: Highmem | None = node.highmem
     if high is None or not is_highmem_page(page):
@@ -174,7 +180,8 @@ def kunmap_local(node: Node, vaddr: int) -> None:
 
     Raises KernelBug, and unmaps nothing, for any other.  (Linux warns once and takes away the wrong one.)
 
-    Linux: kunmap_local(), kunmap_local_indexed(), mm/highmem.c
+    Linux: kunmap_local(), include/linux/highmem-internal.h
+    Linux: kunmap_local_indexed(), mm/highmem.c
     """
     high: Highmem | None = node.highmem
     if high is None or PAGE_OFFSET_32 <= vaddr < PKMAP_BASE:

@@ -103,7 +103,7 @@ class Page:
 def pfn_to_virt(pfn: int) -> int:
     """Return the direct-map address of page frame ``pfn``.
 
-    Linux: pfn_to_virt(), include/asm-generic/memory_model.h
+    Linux: pfn_to_kaddr(), arch/x86/include/asm/page.h
     """
     return PAGE_OFFSET + (pfn << PAGE_SHIFT)
 
@@ -111,7 +111,7 @@ def pfn_to_virt(pfn: int) -> int:
 def virt_to_pfn(addr: int) -> int:
     """Return the page frame number behind a direct-map address; it may lie outside memory.
 
-    Linux: virt_to_pfn(), include/asm-generic/memory_model.h
+    Linux: virt_to_pfn(), arch/x86/include/asm/xen/page.h
     """
     return (addr - PAGE_OFFSET) >> PAGE_SHIFT
 

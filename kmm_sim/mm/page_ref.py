@@ -43,7 +43,8 @@ def put_page(node: Node, page: Page) -> None:
     Raises KernelBug, in teaching mode, if there is none to give back, or if it would free
     one page of a block that is no compound page, and leak the others.
 
-    Linux: put_page(), __folio_put(), include/linux/mm.h, mm/swap.c
+    Linux: put_page(), include/linux/mm.h
+    Linux: __folio_put(), mm/swap.c
     """
     head = compound_head(node, page)
     if node.teaching:

@@ -59,7 +59,8 @@ class RbRoot(Generic[N]):
 def rb_insert(root: RbRoot[N], node: N, parent: N | None, side: int) -> None:
     """Hang ``node`` under ``parent`` (under nothing: as the root) on one side, and mend the tree.
 
-    Linux: rb_link_node(), __rb_insert(), include/linux/rbtree.h, lib/rbtree.c
+    Linux: rb_link_node(), include/linux/rbtree.h
+    Linux: __rb_insert(), lib/rbtree.c
     """
     node.children = [None, None]
     node.parent = parent
@@ -165,7 +166,7 @@ def _mend_after_erase(root: RbRoot[N], parent: RbNode) -> None:
 def rb_propagate(root: RbRoot[N], node: RbNode) -> None:
     """Bring the summaries from ``node`` up to the root up to date.
 
-    Linux: free_vmap_area_rb_augment_cb_propagate(), include/linux/rbtree_augmented.h
+    Linux: free_vmap_area_rb_augment_cb_propagate(), mm/vmalloc.c
     """
     above: RbNode | None = node
     while above is not None:
