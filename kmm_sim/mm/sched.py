@@ -124,7 +124,9 @@ _FLAGGED = {"noio": PF_MEMALLOC_NOIO, "nofs": PF_MEMALLOC_NOFS, "memalloc": PF_M
 def enter(task: Task, context: str) -> Iterator[None]:
     """Be in one of CONTEXTS for the length of a ``with`` block.
 
-    Linux: spin_lock(), local_irq_disable(), memalloc_nofs_save(), include/linux/spinlock.h
+    Linux: spin_lock(), include/linux/spinlock.h
+    Linux: local_irq_disable(), include/linux/irqflags.h
+    Linux: memalloc_nofs_save(), include/linux/sched/mm.h
     """
     saved = task.preempt_count, task.irqs_disabled, task.flags, task.inside
     task.preempt_count += _COUNTED.get(context, 0)
