@@ -101,7 +101,7 @@ slabinfo = read_report(
     hints=(
         _("The columns: objects in use, objects there are, bytes of one, objects per slab, pages per slab; at the end "
           "the slabs."),
-        _("What a cache holds is slabs times pages a slab, whether its objects are in use or not."),
+        _("What a cache holds is slabs times pages per slab, whether its objects are in use or not."),
         _("In a slab of kmalloc-192, 21 objects of 192 bytes lie in 4096 bytes."),
     ),
     why=_("33 * 2 pages; 1408 - 712 objects; 16 * (4096 - 4032) bytes; 8192 - 6208 bytes; and 712 / 128 is 5.6, so "
