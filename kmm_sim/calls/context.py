@@ -8,9 +8,10 @@ from operator import index
 
 from kmm_sim.mm.gfp import GFP_HIGHUSER_MOVABLE
 from kmm_sim.mm.mmzone import Node
+from kmm_sim.mm.oom_kill import exit_mmap
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
 from kmm_sim.mm.sched import CONTEXTS, Task, enter
-from kmm_sim.mm.vmscan import balance_pgdat, lru_add, lru_del
+from kmm_sim.mm.vmscan import balance_pgdat, lru_add
 
 __all__ = ["ContextCalls"]
 
@@ -56,13 +57,15 @@ class ContextCalls:
         return task
 
     def exit_process(self, task: Task) -> None:
-        """End a process: all its memory comes back.  Linux: exit_mmap(), mm/mmap.c"""
-        for pfn in sorted(task.anon):
-            lru_del(self.node, pfn)
-        self.node.nr_swap_pages += task.swapped
-        task.swapped = 0
-        if task in self.node.tasks:
-            self.node.tasks.remove(task)
+        """End a process: all its memory comes back.
+
+        If it is the current task, a new one, that has done nothing yet, makes the next calls.
+
+        Linux: exit_mmap(), mm/mmap.c
+        """
+        exit_mmap(self.node, task)
+        if task is self.node.current:
+            self.node.current = Task()
 
     def swapon(self, nr_pages: int) -> None:
         """Add so many pages of swap space.  Linux: swapon(), mm/swapfile.c"""
@@ -72,8 +75,8 @@ class ContextCalls:
         self.node.total_swap_pages += nr_pages
 
     def run_kswapd(self) -> int:
-        """Let kswapd run, if somebody has woken it; return how many pages it reclaimed."""
-        return balance_pgdat(self.node)
+        """Let the kswapd of each bank run, if somebody has woken it; return how many pages were reclaimed."""
+        return sum(balance_pgdat(self.node, nid) for nid in self.node.nids)
 
     def _populate(self, nr_pages: int, owner: Task | None, dirty: bool) -> int:
         if index(nr_pages) < 0:

@@ -343,22 +343,35 @@ def _sentence(stage: Stage) -> str:
         written += f", once the flusher threads, woken by it, had written {stage.flushed}"
     done, failed = SENTENCES[stage.name]
     words = (done if stage.state == "done" else failed).format(
-        pages=stage.pages, written=written, rounds=rounds, why=stage.reason)
+        pages=stage.pages, written=written, rounds=rounds, why=stage.reason, lack=_lack(stage),
+        could="found no block to make" if "together" in stage.reason else "had too few free pages to begin")
     return words[0].upper() + words[1:]
+
+
+def _lack(stage: Stage) -> str:
+    """Say what the zones lacked as the stage began: room above a mark, a block, or now one, now the other."""
+    gfp, order = stage.request.effective, stage.request.order
+    allowed = [zone for zone in stage.before if ZONE_NAMES.index(zone.name) <= gfp_zone(gfp)]
+    sums = [_sums(zone, gfp, order, stage.request.context)[stage.name != "fast"] for zone in allowed]
+    if not any(each.room for each in sums):
+        return "no zone stays above its low mark" if stage.name == "fast" else "no zone may go so low for this request"
+    if all(each.room for each in sums):
+        return f"enough is free, but no block of order {order}"
+    return f"no zone has both enough free and a block of order {order}"
 
 
 SENTENCES = {
     "context": ("it may ask so here.", "{why}."),
-    "fast": ("some zone stays above its low mark: served at once.", "no zone stays above its low mark."),
+    "fast": ("some zone stays above its low mark: served at once.", "{lack}."),
     "kswapd": ("the daemon kswapd is woken, to reclaim in the background up to the high mark.", "nobody is woken."),
-    "retry": ("a zone stays above what must remain of min: served.", "no zone may go so low for this request."),
-    "compact first": ("compaction moved {pages} pages{rounds} to make a block.", "compaction found no block to make."),
-    "reserves": ("the caller frees memory itself, so no mark counts: served.", "not even the reserves have a block."),
+    "retry": ("a zone stays above what must remain of min: served.", "{lack}."),
+    "compact first": ("compaction moved {pages} pages{rounds} to make a block.", "compaction {could}."),
+    "reserves": ("{why}: served.", "{why}; not even that is enough."),
     "reclaim": ("the caller reclaimed {pages} pages itself{rounds}{written}.",
                 "the caller found nothing to reclaim{rounds}."),
     "drain": ("pages on per-CPU lists went back, and the request was served.",
               "pages on per-CPU lists went back{rounds}: still too few."),
-    "compact": ("compaction moved {pages} pages{rounds}.", "compaction found no block to make{rounds}."),
+    "compact": ("compaction moved {pages} pages{rounds}.", "compaction {could}{rounds}."),
     "oom": ("{why}.", "{why}."),
     "end": ("the caller gets {why}.", "the answer: {why}."),
 }

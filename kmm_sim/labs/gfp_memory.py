@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from kmm_sim.machine import Machine
 from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_NOWAIT, Gfp
+from kmm_sim.mm.mmzone import Kswapd
 from kmm_sim.mm.page_alloc import alloc_pages
 from kmm_sim.mm.sched import Task
 from kmm_sim.mm.vmscan import lru_add, lru_del
@@ -34,7 +35,7 @@ def _fill(machine: Machine, *, to: str, dirty: bool = False, owner: Task | None 
     node = machine.node
     while (page := alloc_pages(node, MASKS[to], 0)) is not None:
         lru_add(node, page, owner, dirty)
-        if to == "low" and node.kswapd_awake:
+        if to == "low" and node.kswapd[0].awake:
             return
 
 
@@ -108,7 +109,7 @@ def prepared(story: str) -> Machine:
     machine.sysctl("vm.watermark_boost_factor", 0)
     machine.tracing = False
     STORIES[story][0](machine)
-    machine.node.kswapd_awake, machine.node.kswapd_order = False, 0
+    machine.node.kswapd[0] = Kswapd()
     machine.dmesg.clear()
     machine.tracing = True
     machine.trace.clear()

@@ -20,7 +20,6 @@ from kmm_sim.mm.events import (
     MmMigratePage,
     MmPageAlloc,
     MmVmscanDirectReclaimEnd,
-    MmVmscanWakeupKswapd,
     MmVmscanWriteFolio,
     SlowPath,
 )
@@ -111,20 +110,24 @@ def walk(machine: Machine, request: Request) -> tuple[list[Stage], Outcome]:
         return [Stage(request, "context", "failed", error, before=before.zones)], Outcome(None, error)
     stages = _merged(list(_stages(request, events, before)))
     came = outcome(stages, events, error)
-    words = error or ("pfn " + hex(came.pfn) if came.pfn is not None else _null(request))
+    words = error or ("pfn " + hex(came.pfn) if came.pfn is not None else _null(request, events))
     last = "failed" if came.pfn is None else "done"
     return [*stages, Stage(request, "end", last, words, before=snapshot(machine).zones)], came
 
 
-def _null(request: Request) -> str:
+def _null(request: Request, events: Sequence[Event]) -> str:
+    """Return the answer NULL and why: the last step says it."""
     gfp = request.effective
     tries_for_ever = gfp & Gfp.DIRECT_RECLAIM and not gfp & Gfp.FS and request.order <= PAGE_ALLOC_COSTLY_ORDER
     if tries_for_ever and not gfp & (Gfp.NORETRY | Gfp.RETRY_MAYFAIL) and request.context != "memalloc":
         return "NULL; Linux would go on trying, until somebody else frees memory"
-    return "NULL"
+    why = [event.reason for event in events if isinstance(event, SlowPath) and event.stage == "give up"]
+    return f"NULL: {why[-1]}" if why else "NULL"
 
 
 def _ask(machine: Machine, request: Request) -> tuple[Snapshot, list[Event], str]:
+    if machine.current.oom_victim:
+        machine.exit_process(machine.current)  # it is back from the kernel and dead; another asks now
     before, own, error = snapshot(machine), machine.trace, ""
     machine.trace, machine.tracing = Trace(), True
     try:
@@ -145,10 +148,10 @@ def _stages(request: Request, events: Sequence[Event], start: Snapshot) -> Itera
     """Cut the events where a stage begins."""
     cuts = [(0, "fast", "")]
     for at, event in enumerate(events):
-        if isinstance(event, MmVmscanWakeupKswapd):
-            cuts.append((at, "kswapd", "a zone is below its low mark"))
-        elif isinstance(event, SlowPath) and event.stage in STAGE_OF:
+        if isinstance(event, SlowPath) and event.stage in STAGE_OF:
             name = STAGE_OF[event.stage]
+            if name == "kswapd" and any(cut[1] == name for cut in cuts):
+                continue  # woken again, since it slept meanwhile: no stage of its own
             first = name == "compact" and not any(cut[1] == "reclaim" for cut in cuts)
             cuts.append((at, "compact first" if first else name, event.reason))
     ends = [at for at, _, _ in cuts[1:]] + [len(events)]
@@ -157,8 +160,8 @@ def _stages(request: Request, events: Sequence[Event], start: Snapshot) -> Itera
         yield _stage(request, name, reason, events[at:end], state.zones)
 
 
-STAGE_OF = {"retry": "retry", "compact": "compact", "reserves": "reserves", "direct reclaim": "reclaim",
-            "drain": "drain", "oom": "oom", "wait": "oom"}
+STAGE_OF = {"kswapd": "kswapd", "retry": "retry", "compact": "compact", "reserves": "reserves",
+            "direct reclaim": "reclaim", "drain": "drain", "oom": "oom", "wait": "oom"}
 
 
 def _stage(

@@ -7,12 +7,14 @@ empties a range by moving them to free pages elsewhere.
 
 Linux: mm/compaction.c
 Simplified: Linux lets two scanners walk towards each other; here the aligned range that costs
-the fewest moves is emptied.  Nothing is deferred.  A page that was moved counts as young.
+the fewest moves is emptied, as thoroughly at each priority.  Nothing is deferred after a failure, and
+no fragmentation index keeps it from large orders.  A page that was moved counts as young.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 
 from kmm_sim.mm.bad_page import free_pages_prepare
 from kmm_sim.mm.buddy import add_to_free_list, del_page_from_free_list, split_large_buddy
@@ -23,20 +25,73 @@ from kmm_sim.mm.events import (
     MmCompactionEnd,
     MmMigratePage,
 )
-from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Node, Zone
+from kmm_sim.mm.internal import ALLOC_WMARK_MASK
+from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, PAGE_ALLOC_COSTLY_ORDER, Node, Wmark, Zone
 from kmm_sim.mm.page import Page
 from kmm_sim.mm.pcp import drain_pages_zone
 from kmm_sim.mm.vmstat import account_freepages
+from kmm_sim.mm.watermark import wmark_pages, zone_watermark_ok
 
-__all__ = ["compact_zone", "migrate_page", "try_to_compact_pages"]
+__all__ = [
+    "CompactPriority",
+    "CompactResult",
+    "compact_zone",
+    "compaction_suitable",
+    "migrate_page",
+    "try_to_compact_pages",
+]
 
 
-def try_to_compact_pages(node: Node, zones: Sequence[Zone], order: int) -> bool:
-    """Try to make a free block of ``order`` in one of the zones; return whether one was made.
+class CompactPriority(IntEnum):
+    """How hard compaction tries; it begins with the highest number.
+
+    Linux: enum compact_priority, include/linux/compaction.h
+    """
+
+    SYNC_FULL = 0
+    SYNC_LIGHT = 1
+    ASYNC = 2
+
+
+class CompactResult(IntEnum):
+    """What came of it: too little is free to begin; nothing could be made; a block is there.
+
+    Linux: enum compact_result, include/linux/compaction.h
+    """
+
+    SKIPPED = 1
+    COMPLETE = 5
+    SUCCESS = 8
+
+
+def compaction_suitable(zone: Zone, order: int, highest_zoneidx: int, free_pages: int | None = None) -> bool:
+    """Return whether a zone has enough free pages to move others to: twice the block, above its mark.
+
+    ``free_pages`` is how many to count with, if not those that are free now.
+
+    Linux: __compaction_suitable(), mm/compaction.c
+    """
+    mark = wmark_pages(zone, Wmark.LOW if order > PAGE_ALLOC_COSTLY_ORDER else Wmark.MIN)
+    return zone_watermark_ok(zone, 0, mark + (2 << order), highest_zoneidx, 0, free_pages)
+
+
+def try_to_compact_pages(
+    node: Node, zones: Sequence[Zone], order: int, alloc_flags: int, highest_zoneidx: int
+) -> CompactResult:
+    """Try to make a free block of ``order`` in one of the zones; return how far it came in the best.
 
     Linux: try_to_compact_pages(), mm/compaction.c
     """
-    return any(compact_zone(node, zone, order) for zone in zones)
+    best = CompactResult.SKIPPED
+    for zone in zones:
+        mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK)
+        if zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags):
+            return CompactResult.SUCCESS
+        if compaction_suitable(zone, order, highest_zoneidx):
+            if compact_zone(node, zone, order):
+                return CompactResult.SUCCESS
+            best = CompactResult.COMPLETE
+    return best
 
 
 def compact_zone(node: Node, zone: Zone, order: int) -> bool:

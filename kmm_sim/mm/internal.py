@@ -20,6 +20,7 @@ __all__ = [
     "ALLOC_WMARK_LOW",
     "ALLOC_WMARK_MASK",
     "ALLOC_WMARK_MIN",
+    "MAX_RECLAIM_RETRIES",
 ]
 
 ALLOC_WMARK_MIN = 0
@@ -34,3 +35,6 @@ ALLOC_NOFRAGMENT = 0x100  # do not mix migratetypes in a pageblock
 ALLOC_HIGHATOMIC = 0x200  # may use the blocks kept for high-order atomic requests
 ALLOC_KSWAPD = 0x800  # may wake kswapd; the same bit as __GFP_KSWAPD_RECLAIM
 ALLOC_RESERVES = ALLOC_NON_BLOCK | ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC | ALLOC_OOM
+
+MAX_RECLAIM_RETRIES = 16
+"""After so many rounds without a page, reclaim is taken to be hopeless."""

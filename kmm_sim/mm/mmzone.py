@@ -40,6 +40,7 @@ __all__ = [
     "PAGE_ALLOC_COSTLY_ORDER",
     "FreeArea",
     "FreeList",
+    "Kswapd",
     "LruPage",
     "Migrate",
     "Node",
@@ -357,6 +358,18 @@ class LruPage:
     owner: Task | None
 
 
+@dataclass(slots=True)
+class Kswapd:
+    """The daemon that reclaims for one bank: whether it was woken, for what order, how often it failed.
+
+    Linux: struct pglist_data, include/linux/mmzone.h
+    """
+
+    awake: bool = False
+    order: int = 0
+    failures: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """One bank of memory: its zones, its pages, its bytes.
@@ -369,8 +382,9 @@ class Node:
     Without ``group_by_mobility`` all pages count as unmovable, as on a machine of a few MiB.
     With ``teaching`` a broken call is an error; without, it does what it does in Linux.
     ``current`` is the task that runs, ``tasks`` are those that have memory of their own; ``lru``
-    has the pages that can be reclaimed, oldest first.  On a 32-bit machine ``highmem`` is what
-    kmap() keeps, and ``zone_table`` lets a mask reach the pages that have no address.
+    has the pages that can be reclaimed, oldest first; ``kswapd`` is the daemon of each bank.  On a
+    32-bit machine ``highmem`` is what kmap() keeps, and ``zone_table`` lets a mask reach the pages
+    that have no address.
 
     Linux: struct pglist_data, include/linux/mmzone.h
     """
@@ -396,9 +410,7 @@ class Node:
     slab_pages: SlabPages = field(default_factory=SlabPages)
     nr_swap_pages: int = 0
     total_swap_pages: int = 0
-    kswapd_awake: bool = False
-    kswapd_order: int = 0
-    kswapd_failures: int = 0
+    kswapd: dict[int, Kswapd] = field(default_factory=dict)
     warned_order: bool = False
     debug_atomic_sleep: bool = False
     init_on_alloc: bool = False
@@ -411,6 +423,7 @@ class Node:
         for zone in self.zones:
             zone.node = self
         self.nids = tuple(sorted({zone.nid for zone in self.zones}))
+        self.kswapd = {nid: Kswapd() for nid in self.nids}
         self.fallback_zonelists = build_all_zonelists(self.zones)
         for nid in self.nids:
             own = [zone for zone in self.zones if zone.nid == nid]

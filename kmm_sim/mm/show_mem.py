@@ -8,6 +8,7 @@ pools) is printed as 0.
 
 from __future__ import annotations
 
+from kmm_sim.mm.internal import MAX_RECLAIM_RETRIES
 from kmm_sim.mm.mmzone import MIGRATE_TYPES, NR_PAGE_ORDERS, Node, Wmark, Zone, ZoneType
 from kmm_sim.mm.page import PAGE_SHIFT
 from kmm_sim.mm.watermark import wmark_pages
@@ -15,7 +16,6 @@ from kmm_sim.mm.watermark import wmark_pages
 __all__ = ["mems_allowed", "show_free_areas", "show_mem"]
 
 LETTERS = "UMEHI"
-MAX_RECLAIM_RETRIES = 16
 
 
 def kib(pages: int) -> int:
@@ -104,7 +104,7 @@ def _node_line(node: Node, nid: int) -> str:
         f"isolated(file):0kB mapped:0kB dirty:{kib(dirty)}kB writeback:0kB shmem:0kB shmem_thp:0kB "
         "shmem_pmdmapped:0kB anon_thp:0kB writeback_tmp:0kB kernel_stack:0kB pagetables:0kB "
         "sec_pagetables:0kB "
-        f"all_unreclaimable? {'yes' if node.kswapd_failures >= MAX_RECLAIM_RETRIES else 'no'}"
+        f"all_unreclaimable? {'yes' if node.kswapd[nid].failures >= MAX_RECLAIM_RETRIES else 'no'}"
     )
 
 

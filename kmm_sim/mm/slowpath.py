@@ -4,11 +4,12 @@
 kswapd is woken, to have more memory later.  The request is tried again against the min mark,
 with what reserves its mask allows.  One that may sleep then tries to make a large block by
 compaction, reclaims some pages itself, compacts again, and tries as long as that helps.  At
-last a process is killed, or the request gives up.  Each step is told, with its reason.
+last a process is killed, or the request gives up.  Each step is told, with its reason: what each
+zone lacked, a page above its mark or a block large enough, or the flag that ends it here.
 
 Linux: __alloc_pages_slowpath(), mm/page_alloc.c
-Simplified: one priority of compaction; no cpusets.  A request without __GFP_FS gives up where Linux
-would try for ever: when kswapd has nothing to reclaim either.
+Simplified: no cpusets.  A request without __GFP_FS gives up where Linux would try for ever: when
+kswapd has nothing to reclaim either.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kmm_sim.errors import KernelBug
-from kmm_sim.mm.compaction import try_to_compact_pages
+from kmm_sim.mm.compaction import (
+    CompactPriority,
+    CompactResult,
+    compaction_suitable,
+    try_to_compact_pages,
+)
 from kmm_sim.mm.events import SlowPath
 from kmm_sim.mm.freelist import get_page_from_freelist, gfp_to_alloc_flags
 from kmm_sim.mm.gfp import (
@@ -37,13 +43,16 @@ from kmm_sim.mm.internal import (
     ALLOC_NO_WATERMARKS,
     ALLOC_OOM,
     ALLOC_WMARK_HIGH,
+    ALLOC_WMARK_LOW,
+    ALLOC_WMARK_MASK,
+    MAX_RECLAIM_RETRIES,
 )
-from kmm_sim.mm.mmzone import PAGE_ALLOC_COSTLY_ORDER, Migrate, Node, Wmark, ZoneType
-from kmm_sim.mm.oom_kill import out_of_memory
+from kmm_sim.mm.mmzone import PAGE_ALLOC_COSTLY_ORDER, Migrate, Node, Wmark, Zone, ZoneType
+from kmm_sim.mm.oom_kill import exit_mmap, out_of_memory
 from kmm_sim.mm.pcp import drain_pages_zone
 from kmm_sim.mm.sched import PF_MEMALLOC, in_interrupt, in_softirq
 from kmm_sim.mm.vmscan import balance_pgdat, try_to_free_pages, wakeup_kswapd, zone_reclaimable_pages
-from kmm_sim.mm.watermark import zone_watermark_ok
+from kmm_sim.mm.watermark import why_refused, wmark_pages, zone_watermark_ok
 
 __all__ = [
     "alloc_pages_direct_compact",
@@ -51,22 +60,43 @@ __all__ = [
     "alloc_pages_may_oom",
     "alloc_pages_slowpath",
     "gfp_pfmemalloc_flags",
+    "should_compact_retry",
     "should_reclaim_retry",
     "wake_all_kswapds",
 ]
 
-MAX_RECLAIM_RETRIES = 16
+MAX_COMPACT_RETRIES = 16
 
 
 @dataclass(slots=True)
 class Request:
-    """What the steps of the slow path need to know.  Linux: struct alloc_context, mm/internal.h"""
+    """What the steps of the slow path need to know of one another.
+
+    ``alloc_flags`` are what it may use now; the rest counts the rounds that were of no use.
+
+    Linux: struct alloc_context, mm/internal.h, and the variables of __alloc_pages_slowpath()
+    """
 
     node: Node
     gfp: int
     order: int
     highest_zoneidx: int
     migratetype: int
+    alloc_flags: int = 0
+    no_progress_loops: int = 0
+    compact_priority: int = CompactPriority.SYNC_LIGHT
+    compact_result: int = CompactResult.SKIPPED
+    compaction_retries: int = 0
+
+    @property
+    def zones(self) -> tuple[Zone, ...]:
+        """The zones to try, in order."""
+        return self.node.zonelists[self.highest_zoneidx]
+
+    @property
+    def costly(self) -> bool:
+        """Whether the order is so large that the kernel does not insist."""
+        return self.order > PAGE_ALLOC_COSTLY_ORDER
 
     def try_freelist(self, alloc_flags: int) -> int | None:
         """Try the free lists once; return the pfn of a block or None."""
@@ -74,10 +104,15 @@ class Request:
             self.node, self.order, alloc_flags, self.highest_zoneidx, self.migratetype
         )
 
-    def tell(self, stage: str, reason: str) -> None:
-        """Tell of a step, on a machine that has one."""
-        if self.node.trace is not None and self.node.reclaim:
-            self.node.trace.emit(SlowPath(stage, reason))
+    def tell(self, stage: str, reason: str, refused: int | None = None) -> None:
+        """Tell of a step, on a machine that has one; first what the zones lacked for these flags."""
+        node = self.node
+        if node.trace is not None and node.reclaim:
+            if refused is not None:
+                mark = refused & ALLOC_WMARK_MASK
+                lack = why_refused(self.zones, self.order, mark, self.highest_zoneidx, refused)
+                reason = f"{lack}: {reason}"
+            node.trace.emit(SlowPath(stage, reason))
 
 
 def wake_all_kswapds(request: Request) -> None:
@@ -86,7 +121,7 @@ def wake_all_kswapds(request: Request) -> None:
     Linux: wake_all_kswapds(), mm/page_alloc.c
     """
     node, seen = request.node, set()
-    for zone in node.zonelists[request.highest_zoneidx]:
+    for zone in request.zones:
         if zone.nid not in seen:
             seen.add(zone.nid)
             wakeup_kswapd(node, zone, request.gfp, request.order, request.highest_zoneidx)
@@ -112,85 +147,135 @@ def gfp_pfmemalloc_flags(node: Node, gfp: int) -> int:
     return 0
 
 
-def alloc_pages_direct_compact(request: Request, alloc_flags: int) -> int | None:
-    """Make a block by moving pages together, and take it.
+def alloc_pages_direct_compact(request: Request) -> int | None:
+    """Make a block by moving pages together, and take it; note what came of it.
 
     Linux: __alloc_pages_direct_compact(), mm/page_alloc.c
     """
-    node = request.node
-    if not request.order or not node.lru:
+    node, order = request.node, request.order
+    if not order or not request.gfp & IO:
         return None
-    request.tell("compact", f"free memory lies about in blocks smaller than order {request.order}")
-    zones = node.zonelists[request.highest_zoneidx]
-    if not try_to_compact_pages(node, zones, request.order):
+    suitable = any(compaction_suitable(zone, order, request.highest_zoneidx) for zone in request.zones)
+    if not node.lru:  # nothing here can be moved
+        request.compact_result = CompactResult.COMPLETE if suitable else CompactResult.SKIPPED
         return None
-    return request.try_freelist(alloc_flags)
+    words = "move pages together" if suitable else "too few are free to move others there"
+    request.tell("compact", words, refused=request.alloc_flags)
+    request.compact_result = try_to_compact_pages(
+        node, request.zones, order, request.alloc_flags, request.highest_zoneidx
+    )
+    if request.compact_result == CompactResult.SKIPPED:
+        return None
+    return request.try_freelist(request.alloc_flags)
 
 
-def alloc_pages_direct_reclaim(request: Request, alloc_flags: int) -> tuple[int | None, int]:
+def alloc_pages_direct_reclaim(request: Request) -> tuple[int | None, int]:
     """Reclaim some pages and try again; return the pfn or None, and how many were reclaimed.
 
     Linux: __alloc_pages_direct_reclaim(), mm/page_alloc.c
     """
-    node, zones = request.node, request.node.zonelists[request.highest_zoneidx]
-    request.tell("direct reclaim", "no zone is above its min mark, and the caller may sleep")
+    node, zones = request.node, request.zones
+    request.tell("direct reclaim", "the caller may sleep", refused=request.alloc_flags)
     progress = 0
     if node.reclaim:
         progress = try_to_free_pages(node, zones, request.order, request.gfp)
     if not progress:
         return None, 0
-    pfn = request.try_freelist(alloc_flags)
+    pfn = request.try_freelist(request.alloc_flags)
     if pfn is None:
         request.tell("drain", "what was reclaimed may lie on per-CPU lists")
         unreserve_highatomic_pageblock(zones, request.migratetype, force=False)
         for zone in node.zones:
             for cpu in range(len(zone.per_cpu_pageset)):
                 drain_pages_zone(zone, cpu)
-        pfn = request.try_freelist(alloc_flags)
+        pfn = request.try_freelist(request.alloc_flags)
     return pfn, progress
 
 
-def should_reclaim_retry(request: Request, alloc_flags: int, no_progress_loops: int) -> bool:
+def should_reclaim_retry(request: Request, did_some_progress: bool) -> bool:
     """Return whether the request could be served if all that can be reclaimed were free.
 
     Linux: should_reclaim_retry(), mm/page_alloc.c
     """
-    node, zones = request.node, request.node.zonelists[request.highest_zoneidx]
-    if no_progress_loops <= MAX_RECLAIM_RETRIES:
-        for zone in zones:
+    node = request.node
+    useful = did_some_progress and not request.costly
+    request.no_progress_loops = 0 if useful else request.no_progress_loops + 1
+    if request.no_progress_loops <= MAX_RECLAIM_RETRIES:
+        for zone in request.zones:
             available = zone_reclaimable_pages(node, zone)
             available += zone.vm_stat_free + sum(zone.vm_stat_diff)
-            least = zone.watermark[Wmark.MIN] + zone.watermark_boost
+            least = wmark_pages(zone, Wmark.MIN)
             if zone_watermark_ok(
-                zone, request.order, least, request.highest_zoneidx, alloc_flags, available
+                zone, request.order, least, request.highest_zoneidx, request.alloc_flags, available
             ):
                 return True
-    return unreserve_highatomic_pageblock(zones, request.migratetype, force=True)
+    return unreserve_highatomic_pageblock(request.zones, request.migratetype, force=True)
 
 
-def alloc_pages_may_oom(request: Request) -> tuple[int | None, bool]:
-    """Try once more, then kill a process if that can help; return the pfn, and whether to go on.
+def should_compact_retry(request: Request) -> bool:
+    """Return whether another round of compaction may help, after some reclaim or at a higher priority.
 
-    Linux: __alloc_pages_may_oom(), out_of_memory(), mm/page_alloc.c, mm/oom_kill.c
+    Linux: should_compact_retry(), mm/page_alloc.c
+    """
+    order = request.order
+    if not order or request.node.current.oom_victim:
+        return False
+    if request.compact_result == CompactResult.SKIPPED:
+        return any(
+            compaction_suitable(
+                zone, order, request.highest_zoneidx,
+                zone_reclaimable_pages(request.node, zone) // order + zone.vm_stat_free + sum(zone.vm_stat_diff),
+            )
+            for zone in request.zones
+        )
+    if request.compact_result == CompactResult.SUCCESS:
+        request.compaction_retries += 1
+        if request.compaction_retries <= (MAX_COMPACT_RETRIES // 4 if request.costly else MAX_COMPACT_RETRIES):
+            return True
+    if request.compact_priority > (CompactPriority.SYNC_LIGHT if request.costly else CompactPriority.SYNC_FULL):
+        request.compact_priority -= 1
+        request.compaction_retries = 0
+        return True
+    return False
+
+
+def alloc_pages_may_oom(request: Request) -> tuple[int | None, str]:
+    """Try once more, then kill a process if that can help.
+
+    Returns the pfn, or None and in words why nobody was killed; the words are empty if there is hope.
+
+    Linux: __alloc_pages_may_oom(), mm/page_alloc.c
     """
     node, gfp = request.node, request.gfp
     pfn = request.try_freelist(ALLOC_WMARK_HIGH)
-    hopeless = (
-        request.order > PAGE_ALLOC_COSTLY_ORDER
-        or gfp & (RETRY_MAYFAIL | THISNODE)
-        or request.highest_zoneidx < ZoneType.NORMAL
-    )
-    if pfn is not None or hopeless or not node.reclaim:
-        return pfn, False
-    if not gfp & FS:
+    why = _nobody_is_killed(request)
+    if pfn is not None or why:
+        return pfn, why
+    if not gfp & FS and not node.current.oom_victim:
         # There may be much to reclaim that this caller must not touch: no reason to kill anybody.
         request.tell("wait", "without __GFP_FS nobody is killed; kswapd reclaims what this caller may not")
-        return None, balance_pgdat(node) > 0
-    request.tell("oom", "nothing is left to reclaim")
-    killed = out_of_memory(node, gfp, request.order)
-    if killed and gfp & NOFAIL:
+        banks = sorted({zone.nid for zone in request.zones})
+        if sum(balance_pgdat(node, nid) for nid in banks):
+            return None, ""
+        return None, "kswapd finds nothing to reclaim either, and without __GFP_FS nobody is killed"
+    if not node.current.oom_victim:
+        request.tell("oom", "nothing is left to reclaim")
+    if not out_of_memory(node, gfp, request.order):
+        return None, "the kernel has panicked: nothing is left to reclaim, and there is nobody to kill"
+    if gfp & NOFAIL:
         pfn = request.try_freelist(ALLOC_NO_WATERMARKS)
-    return pfn, killed
+    return pfn, ""
+
+
+def _nobody_is_killed(request: Request) -> str:
+    """Return why no process is killed for a request, if none is."""
+    if request.gfp & RETRY_MAYFAIL:
+        return "nothing is left to reclaim, and with __GFP_RETRY_MAYFAIL nobody is killed"
+    if request.gfp & THISNODE:
+        return "nobody is killed for __GFP_THISNODE: it might free memory of another node"
+    if request.highest_zoneidx < ZoneType.NORMAL:
+        return "nobody is killed for memory of a low zone"
+    return "" if request.node.reclaim else "there is nothing to reclaim and nobody to kill"
 
 
 def alloc_pages_slowpath(
@@ -200,70 +285,101 @@ def alloc_pages_slowpath(
 
     Linux: __alloc_pages_slowpath(), mm/page_alloc.c
     """
-    request = Request(node, gfp, order, highest_zoneidx, migratetype)
-    alloc_flags = gfp_to_alloc_flags(gfp, order)
-    if alloc_flags & ALLOC_KSWAPD:
-        wake_all_kswapds(request)
-    request.tell("retry", "no zone is above its low mark; try down to min")
-    pfn = request.try_freelist(alloc_flags)
-    if pfn is None and _compact_first(request):
-        pfn = alloc_pages_direct_compact(request, alloc_flags)
-    no_progress_loops = 0
+    request = Request(node, gfp, order, highest_zoneidx, migratetype, gfp_to_alloc_flags(gfp, order))
+    pfn, why = None, "" if request.zones else "this node has no zone that the mask allows"
+    if not why:
+        if request.alloc_flags & ALLOC_KSWAPD:
+            wake_all_kswapds(request)
+        request.tell("retry", "try down to min", refused=ALLOC_WMARK_LOW)
+        pfn = request.try_freelist(request.alloc_flags)
+        if pfn is None:
+            pfn, why = _compact_first(request)
     while pfn is None:
-        pfn, alloc_flags, progress, again = _one_round(request, alloc_flags, no_progress_loops)
-        if pfn is not None or not again:
-            break
-        costly = order > PAGE_ALLOC_COSTLY_ORDER
-        no_progress_loops = no_progress_loops + 1 if not progress or costly else 0
-    if pfn is None:
-        return _give_up(request)
+        if not why:
+            pfn, why = _one_round(request)
+        elif gfp & NOFAIL and gfp & DIRECT_RECLAIM:
+            pfn, why = _insist(request), ""
+        else:
+            request.tell("give up", why)
+            return None
     return pfn
 
 
-def _compact_first(request: Request) -> bool:
-    """Return whether compaction is worth a try before anything is reclaimed."""
+def _compact_first(request: Request) -> tuple[int | None, str]:
+    """Compact before anything is reclaimed, where that is worth a try; return the pfn, or why to end here."""
     order, gfp = request.order, request.gfp
-    if not gfp & DIRECT_RECLAIM or not gfp & IO or gfp_pfmemalloc_flags(request.node, gfp):
-        return False
-    costly = order > PAGE_ALLOC_COSTLY_ORDER
-    return costly or (order > 0 and request.migratetype != Migrate.MOVABLE)
+    wanted = request.costly or (order > 0 and request.migratetype != Migrate.MOVABLE)
+    if not wanted or not gfp & DIRECT_RECLAIM or not gfp & IO or gfp_pfmemalloc_flags(request.node, gfp):
+        return None, ""
+    pfn = alloc_pages_direct_compact(request)
+    if pfn is None and request.costly and gfp & NORETRY:
+        request.compact_priority = CompactPriority.ASYNC
+        if request.compact_result == CompactResult.SKIPPED:
+            return None, f"too few pages are free to compact, and with __GFP_NORETRY order {order} is too costly"
+        if gfp & THISNODE:
+            return None, "compaction failed, and with __GFP_NORETRY one node is not pressed for a costly order"
+    return pfn, ""
 
 
-def _one_round(
-    request: Request, alloc_flags: int, no_progress_loops: int
-) -> tuple[int | None, int, int, bool]:
-    """Go round the loop once; return the pfn, the flags, the progress, and whether to go on."""
-    node, gfp, order = request.node, request.gfp, request.order
+def _one_round(request: Request) -> tuple[int | None, str]:
+    """Go round the loop once; return the pfn, or None and why to give up: empty words to go on."""
+    node, gfp = request.node, request.gfp
+    if request.alloc_flags & ALLOC_KSWAPD:
+        wake_all_kswapds(request)  # so that it does not go to sleep while we try
     reserve_flags = gfp_pfmemalloc_flags(node, gfp)
     if reserve_flags:
-        request.tell("reserves", "the caller frees memory itself, and may use all there is")
-        alloc_flags = reserve_flags | (alloc_flags & ALLOC_KSWAPD)
-    pfn = request.try_freelist(alloc_flags)
-    if pfn is not None or not gfp & DIRECT_RECLAIM or node.current.flags & PF_MEMALLOC:
-        return pfn, alloc_flags, 0, False
-    pfn, progress = alloc_pages_direct_reclaim(request, alloc_flags)
-    if pfn is None and gfp & IO:
-        pfn = alloc_pages_direct_compact(request, alloc_flags)
-    costly = order > PAGE_ALLOC_COSTLY_ORDER
-    if pfn is not None or gfp & NORETRY or (costly and not gfp & RETRY_MAYFAIL):
-        return pfn, alloc_flags, progress, False
-    if should_reclaim_retry(request, alloc_flags, no_progress_loops + (not progress or costly)):
-        return None, alloc_flags, progress, True
-    pfn, killed = alloc_pages_may_oom(request)
-    return pfn, alloc_flags, int(killed), killed
+        request.tell("reserves", _whose_reserves(request, reserve_flags))
+        request.alloc_flags = reserve_flags | (request.alloc_flags & ALLOC_KSWAPD)
+    pfn = request.try_freelist(request.alloc_flags)
+    if pfn is not None:
+        return pfn, ""
+    if not gfp & DIRECT_RECLAIM:
+        return None, "the caller cannot wait"
+    if node.current.flags & PF_MEMALLOC:
+        return None, "the caller frees memory itself, and reclaim must not call itself"
+    pfn, progress = alloc_pages_direct_reclaim(request)
+    if pfn is None:
+        pfn = alloc_pages_direct_compact(request)
+    return (pfn, "") if pfn is not None else _after_reclaim(request, progress > 0)
 
 
-def _give_up(request: Request) -> int | None:
-    """Fail, unless the caller has said that he cannot take no for an answer."""
-    gfp = request.gfp
-    if gfp & NOFAIL and gfp & DIRECT_RECLAIM:
-        pfn = request.try_freelist(ALLOC_MIN_RESERVE)
-        if pfn is None:
-            raise KernelBug(
-                f"__GFP_NOFAIL: the kernel would try for order {request.order} for ever, and here "
-                "nobody else runs who could free memory"
-            )
-        return pfn
-    why = "the caller cannot wait" if not gfp & DIRECT_RECLAIM else "all that was allowed was tried"
-    request.tell("give up", why)
-    return None
+def _after_reclaim(request: Request, progress: bool) -> tuple[int | None, str]:
+    """Decide what to do after a round in vain: another, the OOM killer, or the end."""
+    node, gfp = request.node, request.gfp
+    if gfp & NORETRY:
+        return None, "with __GFP_NORETRY one round is all"
+    if request.costly and not (gfp & IO and gfp & RETRY_MAYFAIL):
+        return None, f"order {request.order} is too costly to insist: above {PAGE_ALLOC_COSTLY_ORDER}, one round is all"
+    if should_reclaim_retry(request, progress):
+        return None, ""
+    if progress and gfp & IO and should_compact_retry(request):
+        return None, ""
+    pfn, why = alloc_pages_may_oom(request)
+    spent = request.alloc_flags & (ALLOC_OOM | ALLOC_NO_WATERMARKS) or gfp & NOMEMALLOC
+    if pfn is None and node.current.oom_victim and spent:
+        return None, "the caller is being killed, and has had its share of the reserves"
+    request.no_progress_loops = 0
+    return pfn, why
+
+
+def _whose_reserves(request: Request, reserve_flags: int) -> str:
+    """Say why a request may go below its mark."""
+    if reserve_flags & ALLOC_OOM:
+        return "the caller is being killed, and may use half of min to get out"
+    if request.gfp & MEMALLOC:
+        return "__GFP_MEMALLOC says that this will free more memory: it may use all there is"
+    return "the caller frees memory itself, and may use all there is"
+
+
+def _insist(request: Request) -> int | None:
+    """Try once more for a caller who cannot take no for an answer."""
+    pfn = request.try_freelist(ALLOC_MIN_RESERVE)
+    current = request.node.current
+    if pfn is None and current.oom_victim and current.anon:
+        exit_mmap(request.node, current)  # meanwhile the oom reaper comes for what it has
+    elif pfn is None:
+        raise KernelBug(
+            f"__GFP_NOFAIL: the kernel would try for order {request.order} for ever, and here "
+            "nobody else runs who could free memory"
+        )
+    return pfn

@@ -10,7 +10,8 @@ low mark; a request that finds a zone below min does it itself, *direct reclaim*
 Linux: mm/vmscan.c
 Simplified: one list for files and one for anonymous memory, oldest first, with no second
 chance; a write takes no time; kswapd never writes to a file, which it does in Linux if the
-flushers lag behind; no page has buffers; kswapd runs only when the machine lets it; no shrinkers.
+flushers lag behind; no page has buffers; kswapd runs only when the machine lets it, and goes on until all
+zones are above high, not one; no shrinkers; no kcompactd, which is woken where memory is enough and in pieces.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ from kmm_sim.mm.events import (
     MmVmscanWakeupKswapd,
     MmVmscanWriteFolio,
     SetBoost,
+    SlowPath,
 )
 from kmm_sim.mm.gfp import GFP_KERNEL, IO, KSWAPD_RECLAIM
+from kmm_sim.mm.internal import MAX_RECLAIM_RETRIES
 from kmm_sim.mm.mmzone import LruPage, Node, Wmark, Zone
 from kmm_sim.mm.page import Page
 from kmm_sim.mm.page_flags import PageFlag
 from kmm_sim.mm.pcp import free_unref_page
 from kmm_sim.mm.sched import Task
-from kmm_sim.mm.watermark import SWAP_CLUSTER_MAX, wmark_pages, zone_watermark_ok
+from kmm_sim.mm.watermark import SWAP_CLUSTER_MAX, why_refused, wmark_pages, zone_watermark_ok
 
 __all__ = [
     "balance_pgdat",
@@ -86,16 +89,15 @@ def lru_del(node: Node, pfn: int) -> None:
 
 
 def zone_reclaimable_pages(node: Node, zone: Zone) -> int:
-    """Return how many pages of a zone could be reclaimed.
+    """Return how many pages of a zone could be reclaimed; of one that has none, the free pages.
+
+    Anonymous memory counts whole as soon as there is any room in swap.
 
     Linux: zone_reclaimable_pages(), mm/vmscan.c
     """
-    if not node.lru:
-        return 0
-    swap = node.nr_swap_pages
-    files = sum(1 for pfn in zone.lru if pfn in node.lru and not node.lru[pfn].anon)
-    anon = sum(1 for pfn in zone.lru if pfn in node.lru and node.lru[pfn].anon)
-    return files + min(anon, swap)
+    listed = [node.lru[pfn] for pfn in zone.lru if pfn in node.lru]
+    reclaimable = sum(not entry.anon or node.nr_swap_pages > 0 for entry in listed)
+    return reclaimable or zone.vm_stat_free + sum(zone.vm_stat_diff)
 
 
 def shrink_lruvec(node: Node, zones: Sequence[Zone], nr_to_reclaim: int, gfp: int) -> int:
@@ -115,6 +117,7 @@ def shrink_lruvec(node: Node, zones: Sequence[Zone], nr_to_reclaim: int, gfp: in
                 victims.append(pfn)
     reclaimed = [pfn for pfn in victims if _pageout(node, pfn)]
     for pfn in reclaimed:
+        node.kswapd[node.page(pfn).zone.nid].failures = 0  # there is hope
         lru_del(node, pfn)
     return len(reclaimed)
 
@@ -179,43 +182,54 @@ def pgdat_balanced(zones: Iterable[Zone], order: int, highest_zoneidx: int) -> b
     Linux: pgdat_balanced(), mm/vmscan.c
     """
     return any(
-        zone_watermark_ok(zone, order, zone.watermark[Wmark.HIGH], highest_zoneidx, 0)
+        zone_watermark_ok(zone, order, wmark_pages(zone, Wmark.HIGH), highest_zoneidx, 0)
         for zone in zones
     )
 
 
 def wakeup_kswapd(node: Node, zone: Zone, gfp: int, order: int, highest_zoneidx: int) -> None:
-    """Let kswapd know that it is needed, unless there is nothing for it to do.
+    """Let the kswapd of a zone's bank know that it is needed, unless there is nothing for it to do.
+
+    One that has failed so often that there is no hope is left alone: direct reclaim may find more.
 
     Linux: wakeup_kswapd(), mm/vmscan.c
     """
     if not node.reclaim or (gfp and not gfp & KSWAPD_RECLAIM):
         return
-    zones = [one for one in node.zonelists[highest_zoneidx] if one.nid == zone.nid]
-    boosted = any(one.watermark_boost for one in zones)
+    kswapd = node.kswapd[zone.nid]
+    kswapd.order = max(kswapd.order, order)
+    if kswapd.awake or kswapd.failures >= MAX_RECLAIM_RETRIES:
+        return
+    zones = [one for one in node.zones if one.nid == zone.nid and one.type <= highest_zoneidx]
+    boosted = [one.name for one in zones if one.watermark_boost]
     if not boosted and pgdat_balanced(zones, order, highest_zoneidx):
         return
-    node.kswapd_order = max(node.kswapd_order, order)
-    if not node.kswapd_awake:
-        node.kswapd_awake = True
-        if node.trace is not None:
-            node.trace.emit(MmVmscanWakeupKswapd(zone.nid, int(zone.type), order, gfp))
+    kswapd.awake = True
+    if node.trace is not None:
+        if boosted:
+            why = f"the marks of {' and '.join(boosted)} are raised, since migratetypes were mixed"
+        else:
+            why = f"at high: {why_refused(zones[::-1], order, Wmark.HIGH, highest_zoneidx, 0)}"
+        node.trace.emit(SlowPath("kswapd", why))
+        node.trace.emit(MmVmscanWakeupKswapd(zone.nid, highest_zoneidx, order, gfp))
 
 
-def balance_pgdat(node: Node) -> int:
-    """Be kswapd: reclaim until all zones are above high, take the boost back, and sleep.
+def balance_pgdat(node: Node, nid: int) -> int:
+    """Be the kswapd of a bank: reclaim until its zones are above high, take the boost back, and sleep.
 
     Returns the number of pages reclaimed.
 
     Linux: balance_pgdat(), mm/vmscan.c
     """
-    if not node.kswapd_awake:
+    kswapd, zones = node.kswapd[nid], [zone for zone in node.zones if zone.nid == nid]
+    if not kswapd.awake:
         return 0
     if node.trace is not None:
-        node.trace.emit(MmVmscanKswapdWake(0, node.kswapd_order))
-    total = 0
-    for zone in node.zones:
+        node.trace.emit(MmVmscanKswapdWake(nid, kswapd.order))
+    total, tried = 0, False
+    for zone in zones:
         while zone.vm_stat_free + sum(zone.vm_stat_diff) <= wmark_pages(zone, Wmark.HIGH):
+            tried = True
             nr_reclaimed = shrink_node(node, (zone,), SWAP_CLUSTER_MAX, int(GFP_KERNEL))
             total += nr_reclaimed
             if not nr_reclaimed:
@@ -224,8 +238,8 @@ def balance_pgdat(node: Node) -> int:
             zone.watermark_boost = 0
             if node.trace is not None:
                 node.trace.emit(SetBoost(zone.index, 0))
-    node.kswapd_failures = 0 if total else node.kswapd_failures + 1
-    node.kswapd_awake, node.kswapd_order = False, 0
+    kswapd.failures += tried and not total
+    kswapd.awake, kswapd.order = False, 0
     if node.trace is not None:
-        node.trace.emit(MmVmscanKswapdSleep(0))
+        node.trace.emit(MmVmscanKswapdSleep(nid))
     return total

@@ -17,6 +17,7 @@ from math import isqrt
 from kmm_sim.mm.internal import (
     ALLOC_HIGHATOMIC,
     ALLOC_MIN_RESERVE,
+    ALLOC_NO_WATERMARKS,
     ALLOC_NON_BLOCK,
     ALLOC_OOM,
     ALLOC_RESERVES,
@@ -37,8 +38,10 @@ __all__ = [
     "SWAP_CLUSTER_MAX",
     "calculate_min_free_kbytes",
     "has_free_block",
+    "min_with_reserves",
     "setup_per_zone_lowmem_reserve",
     "setup_per_zone_wmarks",
+    "why_refused",
     "wmark_pages",
     "zone_watermark_fast",
     "zone_watermark_ok",
@@ -87,15 +90,45 @@ def zone_watermark_ok(
         free_pages = zone.vm_stat_free
     free_pages -= zone_watermark_unusable_free(zone, order, alloc_flags)
     if alloc_flags & ALLOC_RESERVES:
-        if alloc_flags & ALLOC_MIN_RESERVE:
-            least -= least // 2
-            if alloc_flags & ALLOC_NON_BLOCK:
-                least -= least // 4
-        if alloc_flags & ALLOC_OOM:
-            least -= least // 2
+        least = min_with_reserves(mark, alloc_flags)
     if free_pages <= least + zone.lowmem_reserve[highest_zoneidx]:
         return False
     return not order or has_free_block(zone, order, alloc_flags)
+
+
+def min_with_reserves(mark: int, alloc_flags: int) -> int:
+    """Return how much of a mark is left for one who may use a part of the reserves.
+
+    Linux: __zone_watermark_ok(), mm/page_alloc.c
+    """
+    if alloc_flags & ALLOC_MIN_RESERVE:
+        mark -= mark // 2
+        if alloc_flags & ALLOC_NON_BLOCK:
+            mark -= mark // 4
+    if alloc_flags & ALLOC_OOM:
+        mark -= mark // 2
+    return mark
+
+
+def why_refused(
+    zones: Sequence[Zone], order: int, mark: int, highest_zoneidx: int, alloc_flags: int
+) -> str:
+    """Return in words, for each zone, what kept it from serving a request; ``mark`` is one of Wmark.
+
+    Linux: no counterpart; it is the sum of __zone_watermark_ok(), mm/page_alloc.c
+    """
+    words = []
+    for zone in zones:
+        free = zone.vm_stat_free - zone_watermark_unusable_free(zone, order, alloc_flags)
+        least = min_with_reserves(wmark_pages(zone, mark), alloc_flags) + zone.lowmem_reserve[highest_zoneidx]
+        name = zone.name if zone.nid == zones[0].nid else f"{zone.name} of node {zone.nid}"
+        if free <= least and not alloc_flags & ALLOC_NO_WATERMARKS:
+            words.append(f"{name} has {free} pages to count on, and {least} must remain")
+        elif order and not has_free_block(zone, order, alloc_flags):
+            words.append(f"{name} has {zone.vm_stat_free} free pages, but no block of order {order}")
+        else:
+            words.append(f"{name} has {zone.vm_stat_free} free pages, but none that this request may take")
+    return "; ".join(words)
 
 
 def zone_watermark_ok_2_6(

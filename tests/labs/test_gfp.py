@@ -191,4 +191,4 @@ def test_each_state_of_memory_is_whole_and_its_trace_empty(story):
     validate(machine)
     assert len(machine.trace) == 0
     assert machine.tracing
-    assert not machine.node.kswapd_awake
+    assert not machine.node.kswapd[0].awake

@@ -2,6 +2,7 @@
 
 import random
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from kmm_sim import (
     GFP_DMA,
     GFP_HIGHUSER_MOVABLE,
     GFP_KERNEL,
+    GFP_KERNEL_ACCOUNT,
     GFP_NOFS,
     GFP_NOIO,
     GFP_NOWAIT,
@@ -27,12 +29,13 @@ from kmm_sim.mm.events import (
     MmMigratePage,
     MmVmscanDirectReclaimEnd,
     MmVmscanKswapdSleep,
+    MmVmscanKswapdWake,
     MmVmscanWakeupKswapd,
     MmVmscanWriteFolio,
     SlowPath,
 )
-from kmm_sim.mm.sched import CONTEXTS
-from kmm_sim.mm.vmscan import lru_del
+from kmm_sim.mm.sched import CONTEXTS, PF_KTHREAD, Task
+from kmm_sim.mm.vmscan import lru_del, zone_reclaimable_pages
 from kmm_sim.observe import replay, snapshot, validate
 
 DATA = Path(__file__).parents[1] / "data"
@@ -151,7 +154,7 @@ def test_the_oom_killer_takes_the_largest_process_and_only_for_those_who_may_wai
         exhaust(machine, mask)
         assert not told(machine, MarkVictim), "these fail rather than kill"
     assert exhaust(machine, GFP_KERNEL) > 1000
-    assert [event.comm for event in told(machine, MarkVictim)] == ["hog", "small"]
+    assert [event.comm for event in told(machine, MarkVictim)] == ["hog", "small", "insmod"]
     assert small.oom_victim
     assert machine.tasks == ()
     validate(machine)
@@ -170,9 +173,9 @@ def test_nofail_is_served_or_the_machine_says_why_it_cannot_be():
         assert machine.alloc_page(GFP_KERNEL | Gfp.NOFAIL)
     lonely = Machine(memory="16 MiB")
     lonely.sysctl("vm.watermark_boost_factor", 0)
-    exhaust(lonely, GFP_KERNEL | Gfp.HIGH)
     with pytest.raises(KernelBug, match="__GFP_NOFAIL: the kernel would try for order 0 for ever"):
-        lonely.alloc_page(GFP_KERNEL | Gfp.NOFAIL)
+        exhaust(lonely, GFP_KERNEL | Gfp.NOFAIL)
+    assert snapshot(lonely).zones[0].nr_free_pages == 0
     validate(lonely)
 
 
@@ -228,6 +231,129 @@ def test_a_process_that_ends_gives_everything_back():
     assert snapshot(machine).allocated == {}
     assert snapshot(machine).zones[-1].nr_free == before.zones[-1].nr_free
     assert snapshot(machine).lru == ()
+
+
+# Why
+
+
+def in_pieces():
+    """A machine of which every second page is free, and nothing else."""
+    machine = Machine(memory="64 MiB")
+    machine.sysctl("vm.watermark_boost_factor", 0)
+    held = []
+    while page := machine.alloc_page(GFP_ATOMIC | Gfp.NOWARN | Gfp.MEMALLOC):
+        held.append(page)
+    for page in held:
+        if page.pfn % 2:
+            machine.free_page(page)
+    machine.drain_all_pages()
+    machine.run_kswapd()  # in vain; now it sleeps
+    return machine
+
+
+def reasons(machine, gfp, order, context=None):
+    """Make a request in vain; return the steps and why each was taken."""
+    machine.trace.clear()
+    with machine.context(context) if context else nullcontext():
+        assert machine.alloc_pages(gfp | Gfp.NOWARN, order) is None
+    return {event.stage: event.reason for event in told(machine, SlowPath)}
+
+
+def test_memory_in_pieces_is_not_called_a_zone_below_its_mark():
+    machine = in_pieces()
+    free = {zone.name: zone.vm_stat_free for zone in machine.zones}
+    assert free["DMA32"] > 6000 > machine.zones[1].watermark[1]
+    lack = "; ".join(f"{name} has {free[name]} free pages, but no block of order 3" for name in ("DMA32", "DMA"))
+    assert reasons(machine, GFP_KERNEL | Gfp.NORETRY, 3) == {
+        "kswapd": f"at high: {lack}",
+        "retry": f"{lack}: try down to min",
+        "direct reclaim": f"{lack}: the caller may sleep",
+        "give up": "with __GFP_NORETRY one round is all",
+    }
+
+
+def test_a_zone_below_its_mark_is_told_with_its_sum():
+    machine = full()
+    zone = machine.zones[0]
+    exhaust(machine, GFP_NOWAIT)
+    least = zone.watermark[1] + zone.lowmem_reserve[2]
+    why, free = reasons(machine, GFP_NOWAIT, 2), zone.vm_stat_free
+    assert why["retry"] == f"DMA has {free - 3} pages to count on, and {least} must remain: try down to min"
+    assert why["give up"] == "the caller cannot wait"
+
+
+GIVE_UP = {
+    "the caller cannot wait": (GFP_ATOMIC, 3, None),
+    "with __GFP_NORETRY one round is all": (GFP_KERNEL | Gfp.NORETRY, 3, None),
+    "order 4 is too costly to insist: above 3, one round is all": (GFP_KERNEL, 4, None),
+    "the caller frees memory itself, and reclaim must not call itself": (GFP_KERNEL, 3, "memalloc"),
+    "nothing is left to reclaim, and with __GFP_RETRY_MAYFAIL nobody is killed": (
+        GFP_KERNEL | Gfp.RETRY_MAYFAIL, 3, None),
+    "nobody is killed for __GFP_THISNODE: it might free memory of another node": (GFP_KERNEL | Gfp.THISNODE, 3, None),
+    "nobody is killed for memory of a low zone": (GFP_KERNEL | GFP_DMA, 3, None),
+    "kswapd finds nothing to reclaim either, and without __GFP_FS nobody is killed": (GFP_NOFS, 3, None),
+    "the caller is being killed, and has had its share of the reserves": (GFP_KERNEL, 3, None),
+}
+
+
+@pytest.mark.parametrize("why", GIVE_UP)
+def test_each_way_out_has_its_own_reason(why):
+    assert reasons(in_pieces(), *GIVE_UP[why])["give up"] == why
+
+
+def test_a_costly_block_with_noretry_is_not_reclaimed_for_when_too_little_is_free_to_compact():
+    machine = full()
+    exhaust(machine, GFP_NOWAIT)
+    why = reasons(machine, GFP_KERNEL | Gfp.NORETRY, 5)
+    assert list(why) == ["retry", "compact", "give up"]
+    assert why["compact"].endswith(": too few are free to move others there")
+    assert why["give up"] == "too few pages are free to compact, and with __GFP_NORETRY order 5 is too costly"
+    assert len(machine.node.lru) > 3000
+
+
+def test_a_hopeless_kswapd_is_left_alone_until_somebody_reclaims_a_page():
+    machine = Machine(memory="16 MiB")
+    exhaust(machine, GFP_ATOMIC)
+    for _ in range(15):
+        machine.run_kswapd()
+        assert machine.alloc_page(GFP_ATOMIC | Gfp.NOWARN) is None
+    machine.run_kswapd()
+    assert machine.node.kswapd[0].failures == 16
+    machine.trace.clear()
+    assert machine.alloc_page(GFP_ATOMIC) is None
+    assert not told(machine, MmVmscanWakeupKswapd)
+    assert "all_unreclaimable? yes" in " ".join(machine.dmesg)
+    hopeful = full()
+    hopeful.node.kswapd[0].failures = 16
+    exhaust(hopeful, GFP_KERNEL | Gfp.NORETRY)
+    assert hopeful.node.kswapd[0].failures == 0
+
+
+def test_each_bank_has_a_kswapd_of_its_own():
+    machine = Machine(memory="64 MiB", nodes=2, cpus=2)
+    machine.read_file(2000)
+    machine.cpu = 1
+    machine.read_file(2000)
+    exhaust(machine, GFP_ATOMIC | Gfp.THISNODE)
+    assert [event.nid for event in told(machine, MmVmscanWakeupKswapd)] == [1]
+    before = [zone.vm_stat_free for zone in machine.zones]
+    machine.trace.clear()
+    assert machine.run_kswapd() > 0
+    assert [event.nid for event in told(machine, MmVmscanKswapdWake) + told(machine, MmVmscanKswapdSleep)] == [1, 1]
+    assert [zone.vm_stat_free for zone in machine.zones][:2] == before[:2]
+    validate(machine)
+
+
+def test_what_could_be_reclaimed_is_counted_as_the_kernel_counts_it():
+    """zone_reclaimable_pages(): all anonymous memory if there is any swap; of an empty zone the free pages."""
+    machine = Machine(memory="16 MiB")
+    zone = machine.zones[0]
+    assert zone_reclaimable_pages(machine.node, zone) == zone.managed_pages
+    machine.start_process("hog", 300)
+    machine.read_file(40)
+    assert zone_reclaimable_pages(machine.node, zone) == 40
+    machine.swapon(1)
+    assert zone_reclaimable_pages(machine.node, zone) == 340
 
 
 # Contexts
@@ -321,18 +447,73 @@ def test_a_failure_is_reported_in_the_kernels_own_format():
     assert shape(machine.dmesg) == shape(recorded)
 
 
-def test_the_oom_report_is_in_the_kernels_own_format():
-    recorded = (DATA / "linux-6.12.117-dmesg-oom_kernel.txt").read_text().splitlines()
-    machine = full(pages=1500)
-    while machine.tasks:
-        machine.alloc_page(GFP_KERNEL)
-    assert machine.dmesg[0] == recorded[0].partition("] ")[2]
-    once = list(dict.fromkeys(shape(recorded)))  # the recorded machine has one zone more
-    assert list(dict.fromkeys(shape(machine.dmesg)))[: len(once)] == once
-    assert re.fullmatch(
-        r"Out of memory: Killed process \d+ \(hog\) total-vm:\d+kB, anon-rss:\d+kB, .*",
-        next(line for line in machine.dmesg if line.startswith("Out of memory")),
-    )
+PROCESSOR = re.compile(
+    r"(CPU|Tainted|Hardware name|Call Trace|RIP|Code|RSP|R..|Kernel Offset|Rebooting)\b| *</?TASK>| .*\+0x"
+)
+"""Lines of a report about the processor and the program, not about memory."""
+
+
+def about_memory(lines):
+    """An uncut log without time stamps, registers, call traces, and the table of slabs."""
+    bare = [line.partition("] ")[2] for line in lines if line.startswith("[ ")]
+    bare = [line for line in bare if not PROCESSOR.match(line) and not line.startswith(("gave up", "mmtrace"))]
+    return [line for line in bare if not re.match(r"Unreclaimable slab info|Name +Used|\S+ +\d+KB +\d+KB$", line)]
+
+
+def test_a_whole_log_of_an_oom_is_the_kernels_from_the_first_victim_to_the_panic():
+    """A module took all memory: itself was killed, then its request failed, then there was only init."""
+    recorded = about_memory((DATA / "linux-6.12.117-dmesg-oom_kernel.txt").read_text().splitlines())
+    machine = Machine(memory="240 MiB", teaching=False)
+    while machine.alloc_page(GFP_KERNEL):
+        pass
+    machine.node.current = Task("init", 1)
+    assert machine.alloc_pages(GFP_KERNEL_ACCOUNT | Gfp.ZERO, 1) is None
+    ours = machine.dmesg[: machine.dmesg.index("Kernel panic - not syncing: System is deadlocked on memory") + 1]
+    assert [re.sub(" +", " ", line) for line in shape(ours)] == [re.sub(" +", " ", line) for line in shape(recorded)]
+    numberless = [line for line in recorded if not re.search(r"\d", line) or "invoked" in line or "mode:" in line]
+    assert len(numberless) == 12
+    assert not set(numberless) - set(ours)
+    (killed,) = [line for line in recorded if line.startswith("oom-kill:")]
+    assert killed in ours, "the same process, and every word"
+    tables = [next(line for line in lines if line.startswith("[    130]")) for lines in (ours, recorded)]
+    assert len(tables[0]) == len(tables[1]), "the columns are as wide"
+
+
+def test_whoever_is_killed_while_he_asks_gets_half_of_min_and_then_nothing():
+    machine = Machine(memory="16 MiB")
+    machine.sysctl("vm.watermark_boost_factor", 0)
+    machine.start_process("other", 100)
+    machine.node.current = asker = machine.start_process("asker", 2000)
+    exhaust(machine, GFP_KERNEL)
+    assert [event.comm for event in told(machine, MarkVictim)] == ["asker"], "nobody else dies for him"
+    why = {event.stage: event.reason for event in told(machine, SlowPath)}
+    assert why["reserves"] == "the caller is being killed, and may use half of min to get out"
+    assert why["give up"] == "the caller is being killed, and has had its share of the reserves"
+    zone = machine.zones[0]
+    assert zone.vm_stat_free + sum(zone.vm_stat_diff) <= zone.watermark[0] // 2 + 32
+    assert len(asker.anon) == 2000, "what it has comes back when it has left the kernel"
+    machine.node.current = Task("next", 200)
+    assert machine.alloc_page(GFP_KERNEL), "the oom reaper has come"
+    assert asker not in machine.tasks
+    assert not asker.anon
+    validate(machine)
+
+
+def test_a_kernel_with_nobody_to_kill_panics():
+    machine = Machine(memory="16 MiB")
+    for nobody in (Task("init", 1), Task("kworker/0:1", 20, PF_KTHREAD)):
+        machine.node.current = nobody
+        with pytest.raises(KernelBug, match="kernel panic: System is deadlocked on memory"):
+            exhaust(machine, GFP_KERNEL)
+        assert machine.dmesg[-2:] == [
+            "Out of memory and no killable processes...",
+            "Kernel panic - not syncing: System is deadlocked on memory",
+        ]
+    validate(machine)
+    machine.node.teaching = False
+    machine.trace.clear()
+    assert machine.alloc_page(GFP_KERNEL) is None
+    assert told(machine, SlowPath)[-1].reason.startswith("the kernel has panicked")
 
 
 def test_the_numbers_of_a_report_add_up():

@@ -24,7 +24,7 @@ def emptied(gfp):
 
 
 @pytest.mark.parametrize(("gfp", "stops_at"), [
-    (GFP_KERNEL, 190),
+    (GFP_KERNEL | Gfp.NORETRY, 190),
     (GFP_NOWAIT, 190),
     (GFP_KERNEL | Gfp.HIGH, 95),
     (GFP_ATOMIC | Gfp.NOMEMALLOC, 95),
