@@ -133,9 +133,9 @@ def _aside_question(seed: int, level: int) -> Exercise:
         name="slab-slub-slob/aside",
         title=_("Aside, or with the node? Question {seed}").format(seed=seed),
         level=2,
-        task=_("SLUB, one CPU, a cache of five objects per slab; the CPU may put 3 slabs aside. {slabs} slabs are full, "
-               "the last of them the CPU's own. Then one object of each of the first {freed} slabs is freed. How many "
-               "slabs are put aside, on the node's partial list, and on no list (without the CPU's own)?").format(
+        task=_("SLUB, one CPU, a cache of five objects per slab; the CPU may put 3 slabs aside. {slabs} slabs are "
+               "full, the last of them the CPU's own. Then one object of each of the first {freed} slabs is freed. How "
+               "many slabs are put aside, on the node's partial list, and on no list (without the CPU's own)?").format(
                    slabs=slabs, freed=freed),
         given=f"objects = [m.kmem_cache_alloc(cache, GFP_KERNEL) for _ in range({5 * slabs})]\n"
               f"for p in objects[:{5 * freed}:5]:\n    m.kmem_cache_free(cache, p)",
