@@ -223,7 +223,7 @@ class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
     def get_free_pages(self, gfp: int, order: int) -> int:
         """Return the address of 2**order contiguous pages, never of high memory, or 0 when there are none.
 
-        Linux: __get_free_pages(), mm/page_alloc.c
+        Linux: __get_free_pages(), include/linux/gfp.h
         """
         page = self.alloc_pages(gfp_mask(gfp) & ~HIGHMEM, order)
         return self.page_address(page) if page is not None else 0
@@ -235,7 +235,7 @@ class Machine(ContextCalls, HighmemCalls, SlabCalls, PercpuCalls):
     def get_zeroed_page(self, gfp: int) -> int:
         """Return the address of one page full of zeros, or 0 when there is none.
 
-        Linux: get_zeroed_page(), mm/page_alloc.c
+        Linux: get_zeroed_page(), include/linux/gfp.h
         """
         return self.get_free_pages(gfp_mask(gfp) | ZERO, 0)
 

@@ -38,7 +38,7 @@ class PercpuCalls(StackCalls):
 
         ``size`` is from 1 to 32768 bytes, ``align`` a power of two up to 4096.
 
-        Linux: __alloc_percpu(), mm/percpu.c
+        Linux: __alloc_percpu(), include/linux/percpu.h
         """
         if not 1 <= index(size) <= PCPU_UNIT_SIZE:
             raise ValueError(f"{size} bytes for each CPU is out of range: from 1 to {PCPU_UNIT_SIZE}")
@@ -72,7 +72,7 @@ class PercpuCalls(StackCalls):
     ) -> Mempool[T] | None:
         """Return a pool with ``min_nr`` elements aside, made by ``alloc(gfp)``; None without memory.
 
-        Linux: mempool_create(), mm/mempool.c
+        Linux: mempool_create(), include/linux/mempool.h
         """
         if index(min_nr) < 0:
             raise ValueError(f"a pool puts 0 elements or more aside, not {min_nr}")

@@ -157,7 +157,7 @@ class SlabCalls(VmallocCalls):
 
         Give them back with kvfree().
 
-        Linux: kvmalloc(), mm/util.c
+        Linux: kvmalloc(), include/linux/slab.h
         """
         gfp = gfp_mask(gfp)
         ptr = self.kmalloc(size, kmalloc.kmalloc_gfp_adjust(gfp, _size(size)))
@@ -189,7 +189,7 @@ class SlabCalls(VmallocCalls):
         with the address of each object of a new slab; ``usersize`` bytes of it may be copied to
         user space.  If a cache of another name would do, it is returned: see SlabFlags.NO_MERGE.
 
-        Linux: kmem_cache_create(), mm/slab_common.c
+        Linux: kmem_cache_create(), include/linux/slab.h
         """
         if not isinstance(name, str) or not name:
             raise TypeError(f"a cache has a name, a text of one letter or more, not {name!r}")

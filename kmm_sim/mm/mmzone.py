@@ -322,7 +322,7 @@ class Zone:
     def pageblock_migratetype(self, pfn: int) -> int:
         """Return the migratetype of the pageblock around ``pfn``.
 
-        Linux: get_pageblock_migratetype(), include/linux/page-flags-layout.h
+        Linux: get_pageblock_migratetype(), include/linux/mmzone.h
         """
         return self.pageblocks.get(pfn >> PAGEBLOCK_ORDER, self.pageblock_default)
 

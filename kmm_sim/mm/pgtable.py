@@ -97,7 +97,7 @@ def walk(tables: PageTables, addr: int) -> list[tuple[str, int]]:
 def pmd_alloc_kernel(tables: PageTables, addr: int) -> int | None:
     """Return the page frame of the PMD table for an address; make it if it is not there.
 
-    Linux: pmd_alloc_track(), include/linux/pgalloc-track.h
+    Linux: pmd_alloc_track(), mm/pgalloc-track.h
     """
     top = pte_index(addr, 39)
     pud = tables.pgd + 1 + top  # made at boot, one for each entry of the topmost table
@@ -110,7 +110,7 @@ def pte_alloc_kernel(tables: PageTables, addr: int) -> int | None:
 
     Returns None when there is no page for a table.
 
-    Linux: pte_alloc_kernel_track(), include/linux/pgalloc-track.h
+    Linux: pte_alloc_kernel_track(), mm/pgalloc-track.h
     """
     pmd = pmd_alloc_kernel(tables, addr)
     return _next_table(tables, "PTE", pmd, addr, 21) if pmd is not None else None

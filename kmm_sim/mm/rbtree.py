@@ -166,7 +166,7 @@ def _mend_after_erase(root: RbRoot[N], parent: RbNode) -> None:
 def rb_propagate(root: RbRoot[N], node: RbNode) -> None:
     """Bring the summaries from ``node`` up to the root up to date.
 
-    Linux: free_vmap_area_rb_augment_cb_propagate(), mm/vmalloc.c
+    Linux: RB_DECLARE_CALLBACKS_MAX(), include/linux/rbtree_augmented.h
     """
     above: RbNode | None = node
     while above is not None:

@@ -48,12 +48,12 @@ class SlabPages(Mapping[int, Any]):
         return found[1][(addr & ROW_MASK) >> found[0]] if found is not None else None
 
     def add(self, pfn: int, order: int, slab: Any) -> None:
-        """Let the 2**order pages from ``pfn`` on belong to a slab.  Linux: folio_set_slab(), mm/slab.h"""
+        """Let 2**order pages from ``pfn`` on belong to a slab.  Linux: FOLIO_TYPE_OPS(), include/linux/page-flags.h"""
         self._fill(pfn, order, slab)
         self._count += 1 << order
 
     def remove(self, pfn: int, order: int) -> None:
-        """Let them belong to none; KeyError if they do not.  Linux: __folio_clear_slab(), mm/slab.h"""
+        """Let them belong to none; KeyError if they do not.  Linux: FOLIO_TYPE_OPS(), include/linux/page-flags.h"""
         self[pfn]
         self._fill(pfn, order, None)
         self._count -= 1 << order

@@ -60,7 +60,7 @@ def calculate_normal_threshold(managed_pages: int, cpus: int) -> int:
 def set_zone_flag(zone: Zone, flag: int) -> None:
     """Note something about a zone, and tell it if it was not noted yet.
 
-    Linux: set_bit(), include/linux/bitops.h
+    Linux: set_bit(), include/asm-generic/bitops/instrumented-atomic.h
     """
     if not zone.flags & flag:
         zone.flags |= flag
@@ -71,7 +71,7 @@ def set_zone_flag(zone: Zone, flag: int) -> None:
 def clear_zone_flag(zone: Zone, flag: int) -> None:
     """Strike a note about a zone out, and tell it if it stood there.
 
-    Linux: clear_bit(), include/linux/bitops.h
+    Linux: clear_bit(), include/asm-generic/bitops/instrumented-atomic.h
     """
     if zone.flags & flag:
         zone.flags &= ~flag
