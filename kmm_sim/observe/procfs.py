@@ -8,6 +8,7 @@ printed as 0, so that the texts have all their lines.
 from __future__ import annotations
 
 from kmm_sim.machine import Machine
+from kmm_sim.mm.internal import MAX_RECLAIM_RETRIES
 from kmm_sim.mm.mmzone import (
     MIGRATE_TYPES,
     NR_PAGE_ORDERS,
@@ -120,20 +121,22 @@ def zoneinfo(machine: Machine) -> str:
                 continue
             if nid not in told:
                 told.add(nid)
-                lines += ["  per-node stats", *(f"      {k:<12} {v}" for k, v in _node_stats(node).items())]
+                lines += ["  per-node stats", *(f"      {k:<12} {v}" for k, v in _node_stats(node, nid).items())]
             lines += _zone(node, zone)
     return "\n".join(lines) + "\n"
 
 
-def _node_stats(node: Node) -> dict[str, int]:
-    anon = sum(entry.anon for entry in node.lru.values())
-    files = len(node.lru) - anon
+def _node_stats(node: Node, nid: int) -> dict[str, int]:
+    """Return the counters of one bank."""
+    entries = [node.lru[pfn] for zone in node.zones if zone.nid == nid for pfn in zone.lru if pfn in node.lru]
+    anon = sum(entry.anon for entry in entries)
+    files = len(entries) - anon
     known = {
         "nr_inactive_anon": anon,
         "nr_anon_pages": anon,
         "nr_inactive_file": files,
         "nr_file_pages": files,
-        "nr_dirty": sum(entry.dirty and not entry.anon for entry in node.lru.values()),
+        "nr_dirty": sum(entry.dirty and not entry.anon for entry in entries),
     }
     return {name: known.get(name, 0) for name in NODE_STATS.split()}
 
@@ -176,7 +179,8 @@ def _zone(node: Node, zone: Zone) -> list[str]:
             f"              batch: {pcp.batch}",
             f"  vm stats threshold: {zone.stat_threshold}",
         ]
-    return [*lines, "  node_unreclaimable:  0", f"  start_pfn:           {zone.start_pfn}"]
+    hopeless = int(node.kswapd[zone.nid].failures >= MAX_RECLAIM_RETRIES)
+    return [*lines, f"  node_unreclaimable:  {hopeless}", f"  start_pfn:           {zone.start_pfn}"]
 
 
 def meminfo(machine: Machine) -> str:

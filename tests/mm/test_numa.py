@@ -1,11 +1,12 @@
 """Several banks of memory: near first, far if need be."""
 
 import random
+import re
 
 import pytest
 
 from kmm_sim import GFP_ATOMIC, GFP_DMA, GFP_KERNEL, Gfp, Machine
-from kmm_sim.observe import buddyinfo, replay, snapshot, validate
+from kmm_sim.observe import buddyinfo, replay, snapshot, validate, zoneinfo
 from kmm_sim.workload import play, traffic
 
 
@@ -94,6 +95,18 @@ def test_a_bank_without_a_zone_that_fits_has_nothing():
     machine = Machine(memory="64 MiB", nodes=2, cpus=2)
     assert machine.alloc_pages_node(1, GFP_DMA | Gfp.THISNODE | Gfp.NOWARN, 0) is None
     assert machine.alloc_pages_bulk(GFP_DMA | Gfp.THISNODE | Gfp.NOWARN, 3)
+
+
+def test_each_bank_has_its_own_counters_in_zoneinfo():
+    machine = Machine(memory="64 MiB", nodes=2, cpus=2)
+    machine.read_file(30)
+    machine.cpu = 1
+    machine.read_file(7, dirty=True)
+    machine.node.kswapd[1].failures = 16
+    text = zoneinfo(machine)
+    for name, values in (("nr_file_pages", [30, 7]), ("nr_dirty", [0, 7]), ("nr_zone_inactive_file", [0, 30, 7])):
+        assert [int(value) for value in re.findall(rf" {name} +(\d+)\n", text)] == values
+    assert re.findall(r"node_unreclaimable: +(\d)", text) == ["0", "0", "1"]
 
 
 @pytest.mark.parametrize("nodes", [0, -1, 9, 5])
