@@ -18,7 +18,7 @@ from pathlib import Path
 
 from kmm_sim.recording.files import Recording, RecordingError, read
 from kmm_sim.recording.pages import replay_pages
-from kmm_sim.recording.proc_slab import check_proc_slab
+from kmm_sim.recording.proc import check_proc
 from kmm_sim.recording.result import Result, Tally
 from kmm_sim.recording.slabs import replay_slabs, replay_smp
 from kmm_sim.recording.stacks import replay_stacks
@@ -36,7 +36,7 @@ KINDS: dict[str, Callable[[Recording], list[Result]]] = {
     "smp": replay_smp,
     "slub": replay_slabs,
     "kmallocseq": replay_slabs,
-    "proc": check_proc_slab,
+    "proc": check_proc,
     "kmalloc": check_kmalloc,
     "kcache": check_kcache,
     "caches": check_caches,

@@ -12,8 +12,8 @@ from kmm_sim.machine import Machine
 from kmm_sim.mm.events import MmPageAlloc, MmPageFree
 from kmm_sim.mm.gfp import GFP_NOWAIT, Gfp
 from kmm_sim.mm.kmalloc import create_kmalloc_caches
-from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, pfn_to_virt
-from kmm_sim.mm.slab_common import KmemCache, SlabFlags
+from kmm_sim.mm.page import pfn_to_virt
+from kmm_sim.mm.slab_common import KmemCache, SlabFlags, virt_to_slab
 from kmm_sim.mm.slub import add_partial
 from kmm_sim.mm.slub_def import KmemCacheCpu, Slab, SlubCache
 from kmm_sim.observe.dump import dump
@@ -157,7 +157,10 @@ class _SlabReplay:
 
     def got(self, ptr: int, name: str, pfn: int, index: int) -> None:
         """Compare the object that a request got: its cache, its slab, its place."""
-        slab = self.machine.slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
+        slab = virt_to_slab(self.machine.slabs, ptr)
+        if pfn < 0:  # the kernel had none
+            self.result.count("requests", not ptr, f"call {self.calls}: nothing in the kernel, {ptr:#x} here")
+            return
         ours = (slab.cache.name, slab.pfn, (ptr - slab.base) // slab.cache.size) if slab is not None else ("", -1, -1)
         difference = f"call {self.calls}: object {(name, pfn, index)} in the kernel, {ours} here"
         self.result.count("requests", ours == (name, pfn, index), difference)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from kmm_sim import Machine
+from kmm_sim import GFP_NOWAIT, Machine
 from kmm_sim.__main__ import main
 from kmm_sim.mm import slub
-from kmm_sim.observe import slab_replay, slab_snapshot, validate_slab
+from kmm_sim.mm.slab_common import SlabFlags
+from kmm_sim.observe import dump, slab_replay, slab_snapshot, validate_slab
 from kmm_sim.recording import Result, check, read
 from kmm_sim.recording.slabs import _SlabReplay
+from kmm_sim.recording.tables_slab import conf
 
 DATA = Path(__file__).parents[1] / "data"
 RECORDINGS = sorted(DATA.glob("linux-6.12.117-slub-*.jsonl.gz"))
@@ -47,6 +49,39 @@ def test_a_recording_of_calls_has_objects_dumps_and_pages(path):
     assert result.tallies["requests"].total >= 400
     assert result.tallies["dumps"].total >= 7
     assert result.tallies["slab pages"].total >= 1
+
+
+def two_pages_run_dry(tmp_path, last):
+    """A recording of a machine of two pages whose last request finds no memory; ``last`` is what it says of that."""
+    machine = Machine(pages=2)
+    start = dump(machine)
+    cache = machine.kmem_cache_create("small", 2048, flags=SlabFlags.NO_MERGE)
+    records = [start, {"k": "cache", "conf": conf(cache)}]
+    while ptr := machine.kmem_cache_alloc(cache, GFP_NOWAIT):
+        slab = machine.slabs.pages.around(ptr)
+        counters = [cache.this_cpu.slab.pfn, 0, 0, cache.node.nr_slabs]
+        records.append(["a", slab.pfn, (ptr - slab.base) // cache.size, *counters])
+    records.append(["a", *last, -1, 0, 0, cache.node.nr_slabs])
+    path = tmp_path / "x.jsonl"
+    lines = [{"format": "mmoracle-1", "kind": "slub"}, *records]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return check(path)
+
+
+def test_a_request_that_found_nothing_in_both_is_the_same(tmp_path):
+    (result,) = two_pages_run_dry(tmp_path, (-1, -1))
+    assert result.exact, result
+    assert result.tallies["requests"].total == 5
+    (result,) = two_pages_run_dry(tmp_path, (0, 1))
+    assert "object ('small', 0, 1) in the kernel, ('', -1, -1) here" in result.first_difference
+
+
+def test_an_object_where_the_kernel_had_none_is_found(tmp_path):
+    def change(record):
+        return ["a", -1, -1, *record[3:]] if isinstance(record, list) and record[:3] == ["a", 1055464, 1] else record
+
+    (result,) = check(rewrite(SCRIPT, tmp_path / "x.jsonl.gz", change))
+    assert "nothing in the kernel, 0x" in result.first_difference
 
 
 def test_an_object_that_is_not_the_kernels_is_found(tmp_path):
