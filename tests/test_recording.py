@@ -159,6 +159,134 @@ def test_nearly_all_is_not_all():
     assert "99.99 %" in str(result)
 
 
+# Other machines, other recorders
+
+
+def zone_setup(tmp_path, change):
+    """Write the recording of a machine's zones as ``change`` makes it; return its result."""
+    header = json.loads(gzip.decompress((DATA / "linux-6.12.117-zones-3zone.json.gz").read_bytes()))
+    change(header)
+    path = tmp_path / "zones.json"
+    path.write_text(json.dumps(header))
+    (result,) = check(path)
+    return result
+
+
+def state_of(machine, zones):
+    """The zones of a machine as the recorder would have written them."""
+    state = []
+    for zone, recorded in zip(dump(machine)["zones"], zones, strict=True):
+        state.append({**recorded, **{key: zone[key] for key in ("wm", "boost", "lowmem")}})
+        state[-1]["pcp"] = {key: value for key, value in (zone.get("pcp0") or zone["pcp"]).items() if key != "lists"}
+    return state
+
+
+def test_a_knob_is_read_from_the_name_of_the_state_whatever_its_value(tmp_path):
+    def turn(header):
+        machine = Machine.from_dump(recorded_zones(header))
+        header["states"] = {"default": header["states"]["default"]}
+        for name, knob, value in (
+            ("min_free_kbytes_16384", "vm.min_free_kbytes", 16384),
+            ("wsf_150", "vm.watermark_scale_factor", 150),
+            ("lowmem_ratio_32_64", "vm.lowmem_reserve_ratio", (32, 64, 32, 0)),
+            ("pcp_high_fraction_9", "vm.percpu_pagelist_high_fraction", 9),
+        ):
+            machine.sysctl(knob, value)
+            header["states"][name] = state_of(machine, header["states"]["default"])
+
+    result = zone_setup(tmp_path, turn)
+    assert result.exact, result
+    assert result.tallies["watermarks"].total == 4 * 3
+    assert result.left_out == []
+
+
+def recorded_zones(header):
+    zones = header["states"]["default"]
+    pcps = [{**zone["pcp"], "lists": {}} for zone in zones]
+    return {"zones": [zone | {"free": [], "pcp": pcp} for zone, pcp in zip(zones, pcps, strict=True)]}
+
+
+def test_a_knob_that_the_simulator_has_not_is_left_out_by_name(tmp_path):
+    def turn(header):
+        header["states"] |= {"hugepages_3": header["states"]["default"], "min_free_kbytes": header["states"]["default"]}
+        del header["sysctl"], header["zonelists"]
+
+    result = zone_setup(tmp_path, turn)
+    assert result.left_out == ["hugepages_3", "min_free_kbytes"]
+    assert result.exact
+    assert str(result).endswith("2 not compared (hugepages_3, min_free_kbytes); first difference: none")
+
+
+def test_zones_without_a_page_and_banks_without_memory_are_no_difference(tmp_path):
+    def turn(header):
+        for state in header["states"].values():
+            state.insert(0, state[0] | {"node": 1, "managed": 0, "spanned": 0})
+        header["zonelists"].append({"k": "zonelist", "node": 1, "order": []})
+
+    assert zone_setup(tmp_path, turn).exact
+
+
+def test_the_zones_of_two_banks_are_compared_each_with_its_own(tmp_path):
+    def turn(header):
+        """Bank 1 has a zone Normal and a zone Movable, told between those of bank 0."""
+        zones = header["states"]["default"]
+        for zone, kind, name in ((zones[2], 2, "Normal"), (zones[2], 3, "Movable")):
+            zones.append({**zone, "node": 1, "idx": kind, "name": name, "start": zone["start"] + (kind << 20)})
+        zones.sort(key=lambda zone: zone["idx"])
+        machine = Machine.from_dump(recorded_zones(header))
+        machine.sysctl("vm.min_free_kbytes", 9000)
+        order = sorted(zones, key=lambda zone: (zone["node"], zone["idx"]))
+        turned = state_of(machine, order)
+        header["states"] = {"default": zones, "min_free_kbytes_9000": turned[::-1]}
+        own, other = [[0, "Normal"], [0, "DMA32"], [0, "DMA"]], [[1, "Movable"], [1, "Normal"]]
+        header["zonelists"] = [
+            {"k": "zonelist", "node": 0, "order": own + other}, {"k": "zonelist", "node": 1, "order": other + own}
+        ]
+
+    result = zone_setup(tmp_path, turn)
+    assert result.exact, result
+    assert result.tallies["zonelists"].total == 2
+    assert result.tallies["watermarks"].total == 5
+
+
+def test_a_dump_may_tell_its_zones_in_any_order(tmp_path):
+    def change(record):
+        if isinstance(record, dict) and record.get("k") == "dump":
+            record["zones"].reverse()
+        return record
+
+    (result,) = check(rewrite(CORE, tmp_path / "x.jsonl.gz", change))
+    assert result.exact, result
+
+
+def test_records_of_a_later_recorder_are_left_out_by_name(tmp_path):
+    path = tmp_path / "later.jsonl"
+    more = [{"k": "temperature", "c": 40}, ["XY", 1], ["A", 0xCC0, 11, -1]]
+    path.write_text(gzip.decompress(CORE.read_bytes()).decode() + "\n".join(map(json.dumps, more)))
+    (result,) = check(path)
+    assert result.exact, result
+    assert result.left_out == ["temperature", "XY"]
+
+
+@pytest.mark.parametrize("name", ["gfp", "consts"])
+def test_lines_of_a_table_that_the_simulator_has_not_are_left_out_by_name(name, tmp_path):
+    lines = gzip.decompress((DATA / f"linux-6.12.117-{name}.jsonl.gz").read_bytes()).decode()
+    path = tmp_path / "table.jsonl"
+    more = [{"k": "later", "n": 1}, ["t", 1], {"k": "z", "node": 0, "i": 9, "name": "Far", "managed": 0}]
+    path.write_text(lines + "".join(json.dumps(record) + "\n" for record in more[: 3 if name == "consts" else 2]))
+    (result,) = check(path)
+    assert {"later", "t"} <= set(result.left_out)
+    assert result.first_difference in (None, "zone names of 0x9: Far in the kernel, None here")
+
+
+def test_a_page_that_the_machine_has_not_is_a_difference_and_no_crash(tmp_path):
+    def change(record):
+        return ["F", 1 << 40, 0] if isinstance(record, list) and record[0] == "F" else record
+
+    (result,) = check(rewrite(CORE, tmp_path / "x.jsonl.gz", change))
+    assert "there is no such page" in result.first_difference
+
+
 HEADER = {"format": "mmoracle-1", "kind": "buddy"}
 START = f"{json.dumps(HEADER)}\n{json.dumps(dump(Machine(pages=4)))}".encode()
 BAD_FILES = {
@@ -172,7 +300,10 @@ BAD_FILES = {
     "another format": (gzip.compress(b'{"format": "other-1", "kind": "buddy"}'), "other-1"),
     "unknown kind": (gzip.compress(json.dumps(HEADER | {"kind": "coffee"}).encode()), "kind 'coffee'"),
     "call before a dump": (gzip.compress(json.dumps(HEADER).encode() + b'\n["A", 0, 0, 1]'), "before the first dump"),
-    "unknown record": (gzip.compress(START + b'\n["Z"]'), "unknown record"),
+    "nothing known": (gzip.compress(START + b'\n["Z"]\n{"k": "fine"}'), "nothing to compare"),
+    "no record": (gzip.compress(json.dumps(HEADER).encode()), "nothing to compare"),
+    "no kind": (gzip.compress(START + b"\n[17, 4]"), "does not say of what kind"),
+    "half a call": (gzip.compress(START + b'\n["A", 0]'), "not a call"),
     "no zones": (gzip.compress(json.dumps(HEADER).encode() + b'\n{"k": "dump", "zones": []}'), "no zone"),
     "slabs": (gzip.compress(START + b'\n{"k": "cache"}'), "slab allocator"),
     "half a dump": (gzip.compress(json.dumps(HEADER).encode() + b'\n{"k": "dump"}'), "zones"),

@@ -51,8 +51,8 @@ KINDS: dict[str, Callable[[Recording], list[Result]]] = {
 def check(path: str | Path) -> list[Result]:
     """Compare the recording in a file with the simulator; return a result for each section.
 
-    Raises RecordingError for a file that cannot be read or is of a kind that the simulator
-    does not know.
+    Raises RecordingError for a file that cannot be read, is of a kind that the simulator does not
+    know, or has nothing that could be compared.
     """
     recording = read(path)
     if recording.kind not in KINDS:
@@ -61,6 +61,9 @@ def check(path: str | Path) -> list[Result]:
             f"{', '.join(KINDS)}"
         )
     try:
-        return KINDS[recording.kind](recording)
+        results = KINDS[recording.kind](recording)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise RecordingError(f"{path} has a record that is not as it should be: {error}") from error
+    if not any(result.tallies for result in results):
+        raise RecordingError(f"{path} has nothing to compare: a header, and no record that the simulator knows")
+    return results

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Recording", "RecordingError", "read"]
+__all__ = ["Recording", "RecordingError", "kind_of", "read"]
 
 FORMAT = "mmoracle-1"
 
@@ -37,6 +37,14 @@ class Recording:
     def kind(self) -> str:
         """What was recorded: ``buddy``, ``script``, ``drain``, ..."""
         return str(self.header["kind"])
+
+
+def kind_of(record: Any) -> str:
+    """Return the name of a record's kind: a letter, or what ``k`` says.  Raises ValueError if it has neither."""
+    kind = record.get("k") if isinstance(record, dict) else record[0] if isinstance(record, list) and record else None
+    if not isinstance(kind, str):
+        raise ValueError(f"{str(record)[:80]} is no record: it does not say of what kind it is")
+    return kind
 
 
 def read(path: str | Path) -> Recording:

@@ -63,7 +63,8 @@ class Result:
             total = Tally(sum(t.total for t in others.values()), sum(t.same for t in others.values()))
             parts.insert(0, f"{total.total} facts, {_percent(total)}")
         if self.left_out:
-            parts.append(f"{len(self.left_out)} not compared")
+            names = dict.fromkeys(self.left_out)
+            parts.append(f"{len(self.left_out)} not compared" + (f" ({', '.join(names)})" if len(names) < 4 else ""))
         return f"{name}: {'; '.join(parts)}; first difference: {self.first_difference or 'none'}"
 
 
