@@ -22,7 +22,7 @@ SHEETS = ("_static/styles/*.css", "_static/sphinx-design.min.css", "_static/myst
           "_static/vendor/fontawesome/*/css/all.min.css")
 FONTS = "_static/vendor/fontawesome/*/webfonts/*.woff2"
 TOOL = Path(__file__).parent / "web/slim.mjs"
-BY_SCRIPT = re.compile(r"(bs|tooltip|popover|modal|offcanvas|collaps|dropdown)\w*(-|$)")  # Bootstrap builds such names
+BY_SCRIPT = re.compile(r"(bs|tooltip|popover|modal|offcanvas|collapse|collapsing|dropdown)\w*(-|$)")  # Bootstrap builds such names
 LONG = ("_static/*.js", "_static/exercises/*.js", "_static/live/modules/*")
 
 
