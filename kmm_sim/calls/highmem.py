@@ -34,27 +34,27 @@ class HighmemCalls:
     def kmap(self, page: Page) -> int:
         """Return an address for a page, until kunmap().  May sleep: ContextError where nobody can.
 
-        Linux: kmap(), include/linux/highmem.h
+        Linux: kmap(), include/linux/highmem-internal.h
         """
         return highmem.kmap(self.node, self._own(page))
 
     def kunmap(self, page: Page) -> None:
         """Give an address of kmap() up; takes the page.  KernelBug if it is not mapped.
 
-        Linux: kunmap(), include/linux/highmem.h
+        Linux: kunmap(), include/linux/highmem-internal.h
         """
         highmem.kunmap(self.node, self._own(page))
 
     def kmap_local_page(self, page: Page) -> int:
         """Return an address for a page that only the running task may use.
 
-        Linux: kmap_local_page(), include/linux/highmem.h
+        Linux: kmap_local_page(), include/linux/highmem-internal.h
         """
         return highmem.kmap_local_page(self.node, self._own(page))
 
     def kunmap_local(self, addr: int) -> None:
         """Give the address up that was mapped last; takes the address.  KernelBug for another.
 
-        Linux: kunmap_local(), include/linux/highmem.h
+        Linux: kunmap_local(), include/linux/highmem-internal.h
         """
         highmem.kunmap_local(self.node, index(addr))

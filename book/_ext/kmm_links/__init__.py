@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Links where a reader first meets a word: terms to the glossary, kernel names to the kernel's source.
 
-Authors write plain words.  In each page of the book the first use of a term of the glossary becomes a link to it, and
-the first use of a kernel function that the simulator has, or of a flag, a link to where Linux 6.12 uses it.  Headings,
-code, links and the appendices stay as they are.
+Authors write plain words.  In each page of the book the first use of a term of the glossary becomes a link to it, the
+first use of a kernel name or file a link to where Linux 6.12 has it, and every "line 12" a link to that line.
+Headings, code, links and the appendices stay as they are.
 """
 
 import re
@@ -15,14 +15,12 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from kmm_sim.appendix import SOURCE, names
+from kmm_links.kernel import link_kernel
 
 COMMON = frozenset({  # terms that are everyday words as well
     "allocate", "atomic", "flag", "free", "leak", "mask", "merge", "node", "object", "order", "page", "poison",
     "reserve", "slab", "sleep", "split", "swap", "zone",
 })
-CALL = re.compile(r"_*[a-z]\w+\(\)")
-FLAG = re.compile(r"(?:__)?GFP_[A-Z_]+")
 APPENDICES = ("glossary", "names", "api", "index", "progress", "for-instructors")
 NOT_IN = (nodes.title, nodes.reference, nodes.literal_block, nodes.raw, addnodes.pending_xref, nodes.term, nodes.rubric)
 
@@ -39,13 +37,23 @@ def link_first_uses(app: Sphinx, doctree: nodes.document) -> None:
     folder, _, name = env.docname.rpartition("/")
     if name in APPENDICES or not env.found_docs.issuperset({f"{folder}/glossary"}):
         return
-    link_names(doctree)
+    join_texts(doctree)
+    link_kernel(doctree, prose(doctree, nodes.literal, nodes.Text))
     link_terms(doctree, env, glossary(Path(app.srcdir) / folder / "glossary.md"))
 
 
-def prose(doctree: nodes.document, kind: type) -> list:
-    """The nodes of a kind that stand in running text."""
-    return [node for node in doctree.findall(kind) if not inside(node)]
+def join_texts(doctree: nodes.document) -> None:
+    """Make one text of those that only the end of a line parts: what is looked for may go over it."""
+    for parent in list(doctree.findall(nodes.Element)):
+        for place in reversed(range(1, len(parent.children))):
+            first, second = parent.children[place - 1:place + 1]
+            if isinstance(first, nodes.Text) and isinstance(second, nodes.Text):
+                parent[place - 1:place + 1] = [nodes.Text(first.astext() + second.astext())]
+
+
+def prose(doctree: nodes.document, *kinds: type) -> list:
+    """The nodes of some kinds that stand in running text."""
+    return [node for node in doctree.findall() if isinstance(node, kinds) and not inside(node)]
 
 
 def inside(node: nodes.Node) -> bool:
@@ -55,29 +63,6 @@ def inside(node: nodes.Node) -> bool:
         if isinstance(node, NOT_IN) or (isinstance(node, nodes.container) and node.get("nb_element")):
             return True
     return False
-
-
-# Kernel names
-
-
-@cache
-def kernel_names() -> frozenset[str]:
-    """The functions of Linux that the simulator has, as ``name()``."""
-    return frozenset(name for row in names().rows for name in re.findall(r"\[`(\w+\(\))`\]", row[0]))
-
-
-def link_names(doctree: nodes.document) -> None:
-    """Make the first use of each kernel name a link to the source."""
-    seen = set()
-    for node in prose(doctree, nodes.literal):
-        name = node.astext()
-        known = name in kernel_names() if CALL.fullmatch(name) else FLAG.fullmatch(name) is not None
-        if not known or name in seen:
-            continue
-        seen.add(name)
-        link = nodes.reference("", "", refuri=SOURCE + name.removesuffix("()"), internal=False, classes=["kmm-source"])
-        node.replace_self(link)
-        link += node
 
 
 # Terms
