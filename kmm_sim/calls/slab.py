@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import index
 from typing import Any
 
@@ -78,6 +79,7 @@ class SlabCalls(VmallocCalls):
             check_gfp=gfp_mask,
             secrets=Secrets(random.Random(hardened)) if hardened is not None else None,
         )
+        self.node.slab_report = partial(slab_common.dump_unreclaimable_slab, self._slabs)
 
     # Memory of any size
 

@@ -24,7 +24,7 @@ from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Run
 from kmm_sim.labs.scene import Text
 from kmm_sim.labs.stack_phrases import PHRASES
-from kmm_sim.labs.stack_scene import Happened, Side, draw, tell
+from kmm_sim.labs.stack_scene import Fate, Happened, Side, draw, tell
 from kmm_sim.labs.view import Desk, On, View
 from kmm_sim.machine import Machine
 from kmm_sim.mm.gfp import GFP_KERNEL
@@ -163,7 +163,7 @@ class Calls:
         def call(machine: Machine, task: Task) -> None:
             for _ in range(self.times):
                 machine.stack_call(task, f"f{len(task.frames) + 1}", self.size)
-        return _on_both(desk, "call", call, f"frame of {self.size} bytes, {self.times} times")
+        return _on_both(desk, "call", call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,22 +197,24 @@ class Schedule:
         return _on_both(desk, "schedule", Machine.check_stack)
 
 
-def _on_both(desk: StackDesk, does: str, call: Callable[[Machine, Task], None], words: str = "") -> Happened:
+def _on_both(desk: StackDesk, does: str, call: Callable[[Machine, Task], None]) -> Happened:
     """Do the same on both machines, as far as they still run; note which one stops."""
-    before = {name: _intact(machine) for name, machine in desk.machines.items()}
-    stops: dict[str, str] = {}
-    for name, machine in desk.machines.items():
-        if name in desk.stopped:
-            continue
-        try:
-            call(machine, _task(machine))
-        except KernelBug as bug:
-            stops[desk.kernels[name]] = str(bug)
-            desk.stopped = desk.stopped | {name: str(bug)}
-    lost = {desk.kernels[name]: gone for name, machine in desk.machines.items()
-            if (gone := tuple(what for what in before[name] if what not in _intact(machine)))}
-    left = tuple(max(_left(_task(machine)), 0) for machine in desk.machines.values())
-    return Happened(does, words, left, lost, stops)
+    return Happened(does, (_fate(desk, "left", call), _fate(desk, "right", call)))
+
+
+def _fate(desk: StackDesk, name: str, call: Callable[[Machine, Task], None]) -> Fate:
+    """Do it on one machine, if it still runs; return what became of it."""
+    machine, kernel = desk.machines[name], desk.kernels[name]
+    if name in desk.stopped:
+        return Fate(kernel, 0, stopped=True)
+    before, stops, seen = _intact(machine), "", len(machine.dmesg)
+    try:
+        call(machine, _task(machine))
+    except KernelBug as bug:
+        stops = str(bug)
+        desk.stopped = desk.stopped | {name: stops}
+    lost = tuple(what for what in before if what not in _intact(machine))
+    return Fate(kernel, _left(_task(machine)), lost, stops, bool(stops), next(iter(machine.dmesg[seen:]), ""))
 
 
 def _task(machine: Machine) -> Task:

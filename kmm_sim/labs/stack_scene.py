@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -29,7 +29,7 @@ from kmm_sim.labs.view import Called
 from kmm_sim.observe import StackPart
 from kmm_sim.trace import Event
 
-__all__ = ["Happened", "Side", "draw", "tell"]
+__all__ = ["Fate", "Happened", "Side", "draw", "tell"]
 
 KINDS = (
     Kind("s", 0, ("st.kind.start",)),
@@ -62,14 +62,23 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """What a call brought one kernel: bytes left, what it overwrote, why it stopped, or that it had before."""
+
+    kernel: str
+    left: int
+    lost: tuple[str, ...] = ()
+    stops: str = ""
+    stopped: bool = False
+    report: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Happened:
-    """What a call did: bytes left on both stacks; by kernel what was overwritten, and why it stopped."""
+    """What a call did to both stacks."""
 
     does: str
-    words: str
-    left: tuple[int, ...]
-    lost: Mapping[str, tuple[str, ...]]
-    stops: Mapping[str, str]
+    fates: tuple[Fate, Fate]
 
 
 def draw(sides: Sequence[Side], title: Text, caption: Text) -> Scene:
@@ -126,9 +135,7 @@ def _table(sides: Sequence[Side]) -> dict[str, Node]:
         "t:depth": Row((("st.row.depth",), *(side.depth for side in sides))),
     }
     for what in ("magic", "thread_info", "below"):
-        states = [_state(side, what) for side in sides]
-        gone = ("st.over",) in states
-        rows[f"t:{what}"] = Row(((f"st.row.{what}",), *states), tone=4 if gone else 0, mark="no" if gone else "yes")
+        rows[f"t:{what}"] = Row(((f"st.row.{what}",), *(_state(side, what) for side in sides)))
     columns: tuple[Text, ...] = ("", *(("st.side", side.kernel) for side in sides))
     return {"t": Table(("st.table",), ("st.table.note",), columns, tuple(rows), "lrr"), **rows}
 
@@ -176,17 +183,51 @@ def _span(part: StackPart) -> Span:
 # What happened
 
 def tell(event: Event) -> tuple[Any, ...]:
-    """Return a call as a phrase: who stopped, else what was lost in silence, else what is left."""
+    """Return a call as a phrase: who stopped, else what was lost in silence, else how both stand."""
     if not (isinstance(event, Called) and isinstance(event.answer, Happened)):
         return "other", str(event), str(event)
     happened = event.answer
-    for kernel, why in happened.stops.items():
-        return "st.stopped", kernel, why
-    for kernel, lost in happened.lost.items():
-        return "st.silent", kernel, ", ".join(WORDS[what] for what in lost), happened.words
-    if happened.does == "call":
-        return "st.fits", *happened.left, happened.words
-    return ("st.well",) if happened.does == "schedule" else ("st.return",)
+    stop = [fate for fate in happened.fates if fate.stops]
+    harmed = next((fate for fate in happened.fates if fate.lost and not fate.stops), None)
+    lost = ", ".join(WORDS[what] for what in harmed.lost) if harmed else ""
+    if stop:
+        told = stop[0].kernel, stop[0].stops, stop[0].report
+        if len(stop) == 2:
+            return "st.stopped.both", *told, stop[1].kernel, stop[1].stops
+        return ("st.stopped.silent", *told, harmed.kernel, lost) if harmed else ("st.stopped", *told)
+    if harmed:
+        return "st.silent", harmed.kernel, lost
+    return _standing(happened)
+
+
+def _standing(happened: Happened) -> tuple[Any, ...]:
+    """Return how both stand after a call that harmed neither, the one that fares worse first."""
+    worse, other = sorted(happened.fates, key=_harm, reverse=True)
+    match happened.does, _harm(worse), _harm(other):
+        case _, 2, 2:
+            return ("st.gone.both",)
+        case "schedule", 2, _:
+            return "st.well.one", worse.kernel, other.kernel
+        case "schedule", _, _:
+            return ("st.well",)
+        case "return", 2, _:
+            return "st.return.one", worse.kernel, other.kernel
+        case "return", _, _:
+            return ("st.return",)
+        case _, 0, 0:
+            return "st.fits", worse.left, other.left
+        case _, 1, 1:
+            return ("st.past.both",)
+        case _, 1, 0:
+            return "st.past", worse.kernel, other.kernel, other.left
+        case _, 2, 1:
+            return "st.gone.past", worse.kernel, other.kernel
+    return "st.gone", worse.kernel, other.kernel, other.left
+
+
+def _harm(fate: Fate) -> int:
+    """Return 2 for a kernel that has stopped, 1 for one that runs on below the end of its stack."""
+    return 2 if fate.stopped else int(fate.left < 0)
 
 
 WORDS = {"magic": "the magic number", "thread_info": "thread_info", "below": "somebody else’s records"}

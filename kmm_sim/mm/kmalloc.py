@@ -216,7 +216,7 @@ def kmalloc_large(slabs: Slabs, size: int, gfp: int) -> int:
         page = alloc_pages(node, gfp | int(Gfp.COMP), order)
     ptr = page_address(page) if page is not None else 0
     if page is not None:
-        slabs.pages.nr_large += 1 << order
+        slabs.pages.large[page.zone.nid] += 1 << order
     if node.trace is not None:
         node.trace.emit(Kmalloc(ptr, size, PAGE_SIZE << order, gfp))
     return ptr
@@ -267,7 +267,7 @@ def free_large_kmalloc(slabs: Slabs, folio: Page, ptr: int) -> None:
             "---[ end trace 0000000000000000 ]---",
             f"object pointer: 0x{ptr:016x}",
         ]
-    slabs.pages.nr_large -= 1 << order if order else 0
+    slabs.pages.large[folio.zone.nid] -= 1 << order if order else 0
     free_pages(node, folio, order)
 
 

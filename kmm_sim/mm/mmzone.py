@@ -12,8 +12,8 @@ Simplified: no contiguous-memory areas, no device memory.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -380,6 +380,8 @@ class Node:
     ``thisnode_zonelists`` those that leave all other banks out.  A machine of several banks (NUMA) is one
     Node too, whose zones know their bank's number, ``nid``; Linux has a node for each bank.
     Without ``group_by_mobility`` all pages count as unmovable, as on a machine of a few MiB.
+    ``slab_report`` returns the table of caches for the report of the OOM killer; ``nr_kernel_stack`` counts
+    the KiB of stacks in each bank.
     With ``teaching`` a broken call is an error; without, it does what it does in Linux.
     ``current`` is the task that runs, ``tasks`` are those that have memory of their own; ``lru``
     has the pages that can be reclaimed, oldest first; ``kswapd`` is the daemon of each bank.  On a
@@ -408,6 +410,8 @@ class Node:
     last_pid: int = 130
     lru: dict[int, LruPage] = field(default_factory=dict)
     slab_pages: SlabPages = field(default_factory=SlabPages)
+    slab_report: Callable[[], list[str]] = list
+    nr_kernel_stack: Counter[int] = field(default_factory=Counter)
     nr_swap_pages: int = 0
     total_swap_pages: int = 0
     kswapd: dict[int, Kswapd] = field(default_factory=dict)

@@ -6,7 +6,7 @@ It may be the one that asks.  Then it goes on, with half of the min reserve, unt
 kernel; only there it dies.  If there is nobody to kill, the kernel gives up for good: it panics.
 
 Linux: mm/oom_kill.c
-Simplified: no oom_score_adj, no cgroups, no rate limit, no table of unreclaimable slabs; a victim that
+Simplified: no oom_score_adj, no cgroups, no rate limit; a victim that
 does not run itself is gone at once; what the oom reaper takes two seconds to come for is taken when
 somebody else finds no memory.
 """
@@ -19,7 +19,7 @@ from kmm_sim.mm.gfp import gfp_names
 from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.page import PAGE_SHIFT
 from kmm_sim.mm.sched import PF_KTHREAD, Task
-from kmm_sim.mm.show_mem import mems_allowed, show_mem
+from kmm_sim.mm.show_mem import mems_allowed, show_mem, slab_pages
 from kmm_sim.mm.vmscan import lru_del
 
 __all__ = [
@@ -110,12 +110,22 @@ def dump_header(node: Node, gfp: int, order: int) -> None:
         f"order={order}, oom_score_adj=0"
     )
     node.dmesg += show_mem(node)
+    if should_dump_unreclaim_slab(node):
+        node.dmesg += node.slab_report()
     node.dmesg += [
         "Tasks state (memory values in pages):",
         "[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes "
         "swapents oom_score_adj name",
     ]
     node.dmesg += [dump_task(task) for task in _killable(node)]
+
+
+def should_dump_unreclaim_slab(node: Node) -> bool:
+    """Return whether slabs that nobody can empty have more pages than all processes and files.
+
+    Linux: should_dump_unreclaim_slab(), mm/oom_kill.c
+    """
+    return slab_pages(node, node.nids)[1] > len(node.lru)
 
 
 def dump_task(task: Task) -> str:

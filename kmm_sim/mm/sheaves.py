@@ -38,7 +38,7 @@ from kmm_sim.mm.sheaf import (
 )
 from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, cache_free
 from kmm_sim.mm.slab_events import Kfree, KmemCacheFree, ObjectGet, ObjectPut
-from kmm_sim.mm.slub import alloc_single, ksize, notices_bad_free
+from kmm_sim.mm.slub import alloc_single, get_slabinfo, ksize, notices_bad_free
 from kmm_sim.mm.slub_def import Slab
 
 __all__ = [
@@ -307,5 +307,5 @@ def _flush_all(s: SheafCache) -> None:
 
 SHEAVES = SlabAllocator(
     "sheaves", new_cache, cache_create, slab_alloc, slab_free, cache_free, cache_shrink, cache_shutdown,
-    kmalloc, kfree, ksize,
+    kmalloc, kfree, ksize, get_slabinfo,
 )  # fmt: skip

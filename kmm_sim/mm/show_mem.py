@@ -2,8 +2,7 @@
 """Mem-Info: how memory stands, as the kernel writes it to its log when some could not be found.
 
 Linux: mm/show_mem.c
-Simplified: what the model has no notion of (slab pages in numbers, page tables, huge pages in
-pools) is printed as 0.
+Simplified: what the model has no notion of (page tables, huge pages in pools) is printed as 0.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from kmm_sim.mm.mmzone import MIGRATE_TYPES, NR_PAGE_ORDERS, Node, Wmark, Zone, 
 from kmm_sim.mm.page import PAGE_SHIFT
 from kmm_sim.mm.watermark import wmark_pages
 
-__all__ = ["mems_allowed", "show_free_areas", "show_mem"]
+__all__ = ["mems_allowed", "show_free_areas", "show_mem", "slab_pages"]
 
 LETTERS = "UMEHI"
 
@@ -21,6 +20,19 @@ LETTERS = "UMEHI"
 def kib(pages: int) -> int:
     """Return pages in kibibytes.  Linux: K(), mm/internal.h"""
     return pages << (PAGE_SHIFT - 10)
+
+
+def slab_pages(node: Node, nids: tuple[int, ...]) -> tuple[int, int]:
+    """Return how many pages of some banks are of slabs that could be reclaimed, and of those that could not.
+
+    Whole pages that kmalloc() took count among the latter.
+
+    Linux: account_slab(), mm/slub.c
+    """
+    pages, everywhere = node.slab_pages, nids == node.nids
+    mine = [pfn for pfn in pages if everywhere or node.page(pfn).zone.nid in nids]
+    reclaimable = sum(map(pages.reclaimable, mine))
+    return reclaimable, len(mine) - reclaimable + sum(pages.large[nid] for nid in nids)
 
 
 def mems_allowed(node: Node) -> str:
@@ -69,7 +81,7 @@ def show_free_areas(node: Node) -> list[str]:
         f"active_anon:0 inactive_anon:{anon} isolated_anon:0",
         f" active_file:0 inactive_file:{files} isolated_file:0",
         f" unevictable:0 dirty:{dirty} writeback:0",
-        " slab_reclaimable:0 slab_unreclaimable:0",
+        " slab_reclaimable:{} slab_unreclaimable:{}".format(*slab_pages(node, node.nids)),
         " mapped:0 shmem:0 pagetables:0",
         " sec_pagetables:0 bounce:0",
         " kernel_misc_reclaimable:0",
@@ -102,8 +114,8 @@ def _node_line(node: Node, nid: int) -> str:
         f"Node {nid} active_anon:0kB inactive_anon:{kib(anon)}kB active_file:0kB "
         f"inactive_file:{kib(len(entries) - anon)}kB unevictable:0kB isolated(anon):0kB "
         f"isolated(file):0kB mapped:0kB dirty:{kib(dirty)}kB writeback:0kB shmem:0kB shmem_thp:0kB "
-        "shmem_pmdmapped:0kB anon_thp:0kB writeback_tmp:0kB kernel_stack:0kB pagetables:0kB "
-        "sec_pagetables:0kB "
+        "shmem_pmdmapped:0kB anon_thp:0kB writeback_tmp:0kB "
+        f"kernel_stack:{node.nr_kernel_stack[nid]}kB pagetables:0kB sec_pagetables:0kB "
         f"all_unreclaimable? {'yes' if node.kswapd[nid].failures >= MAX_RECLAIM_RETRIES else 'no'}"
     )
 

@@ -33,6 +33,7 @@ from kmm_sim.mm.slab_common import (
     KmemCache,
     SlabAllocator,
     SlabFlags,
+    SlabInfo,
     align_up,
     cache_free,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "drain_array",
     "enable_cpucache",
     "free_block",
+    "get_slabinfo",
     "move_to_list",
     "new_cache",
     "slab_alloc",
@@ -471,7 +473,22 @@ def cache_shutdown(s: SlabCache) -> list[int]:
     return [slab.base + index * s.size for slab in slabs for index in range(s.num) if slab.live[index]]
 
 
+def get_slabinfo(s: SlabCache) -> SlabInfo:
+    """Count the objects and slabs of a cache; one that lies in an array counts as active.
+
+    Linux: s_show(), mm/slab.c
+    """
+    active_slabs = len(s.lists["full"]) + len(s.lists["partial"])
+    num_slabs = active_slabs + len(s.lists["free"])
+    tunables = s.array[0].limit, s.array[0].batchcount, 8 if s.shared is not None else 0
+    shared_avail = len(s.shared.entry) if s.shared is not None else 0
+    num_objs = num_slabs * s.num
+    return SlabInfo(
+        num_objs - s.free_objects, num_objs, s.num, s.order, active_slabs, num_slabs, tunables, shared_avail
+    )
+
+
 SLAB = SlabAllocator(
     "slab", new_cache, cache_create, slab_alloc, slab_free, cache_free, cache_shrink, cache_shutdown,
-    kmalloc, kfree, ksize,
+    kmalloc, kfree, ksize, get_slabinfo,
 )  # fmt: skip

@@ -21,7 +21,7 @@ from kmm_sim.errors import KernelBug
 from kmm_sim.mm.mmzone import Node
 from kmm_sim.mm.sched import might_alloc, might_sleep
 from kmm_sim.mm.slab_events import CacheDestroy
-from kmm_sim.mm.slab_pages import SlabPages
+from kmm_sim.mm.slab_pages import SLAB_RECLAIM_ACCOUNT, SlabPages
 
 __all__ = [
     "ARCH_KMALLOC_MINALIGN",
@@ -35,11 +35,13 @@ __all__ = [
     "KmemCache",
     "SlabAllocator",
     "SlabFlags",
+    "SlabInfo",
     "Slabs",
     "align_up",
     "cache_free",
     "calculate_alignment",
     "create_cache",
+    "dump_unreclaimable_slab",
     "find_mergeable",
     "kmem_cache_create",
     "kmem_cache_destroy",
@@ -80,7 +82,7 @@ class SlabFlags(enum.IntFlag):
     ACCOUNT = 1 << 13
     NO_USER_FLAGS = 1 << 14
     SKIP_KFENCE = 1 << 15
-    RECLAIM_ACCOUNT = 1 << 16
+    RECLAIM_ACCOUNT = SLAB_RECLAIM_ACCOUNT
     OBJECT_POISON = 1 << 17
     CMPXCHG_DOUBLE = 1 << 18
     NO_OBJ_EXT = 1 << 19
@@ -133,6 +135,23 @@ class KmemCache:
 
 
 @dataclass(frozen=True, slots=True)
+class SlabInfo:
+    """The numbers of a cache's line in /proc/slabinfo: of objects, of slabs, and what may be tuned.
+
+    Linux: struct slabinfo, mm/slab.h
+    """
+
+    active_objs: int
+    num_objs: int
+    objects_per_slab: int
+    order: int
+    active_slabs: int
+    num_slabs: int
+    tunables: tuple[int, int, int] = (0, 0, 0)
+    shared_avail: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SlabAllocator:
     """What SLUB, SLAB and SLOB each do in their own way.
 
@@ -140,7 +159,8 @@ class SlabAllocator:
     ``slab_alloc(cache, gfp, size)`` returns the address of an object, or 0;
     ``slab_free(slab, ptr, cache)`` takes one back, where ``cache`` is what its user says it is
     of, or None; ``cache_free(cache, ptr)`` first finds its slab.
-    ``cache_shutdown`` returns the addresses of objects that are still in use.
+    ``cache_shutdown`` returns the addresses of objects that are still in use.  ``get_slabinfo``
+    counts the objects and slabs of a cache; SLOB, which knows no slabs, has none.
 
     Linux: functions that each of mm/slub.c, mm/slab.c and mm/slob.c had
     """
@@ -156,6 +176,7 @@ class SlabAllocator:
     kmalloc: Callable[[Slabs, int, int], int]
     kfree: Callable[[Slabs, int], None]
     ksize: Callable[[Slabs, int], int]
+    get_slabinfo: Callable[[Any], SlabInfo] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -347,6 +368,23 @@ def create_cache(
     slabs.allocator.cache_create(s)
     slabs.caches.insert(0, s)
     return s
+
+
+def dump_unreclaimable_slab(slabs: Slabs) -> list[str]:
+    """Return what the report of the OOM killer says of caches that nobody can empty.
+
+    Linux: dump_unreclaimable_slab(), mm/slab_common.c
+    """
+    get_slabinfo = slabs.allocator.get_slabinfo
+    lines = ["Unreclaimable slab info:", "Name                      Used          Total"]
+    if get_slabinfo is None:
+        return []
+    for s in slabs.caches:
+        info = get_slabinfo(s)
+        if info.num_objs and not s.flags & SlabFlags.RECLAIM_ACCOUNT:
+            used, total = (objects * s.size >> 10 for objects in (info.active_objs, info.num_objs))
+            lines.append(f"{s.name:<17} {used:10}KB {total:10}KB")
+    return lines
 
 
 def kmem_cache_destroy(slabs: Slabs, s: KmemCache | None) -> None:

@@ -11,12 +11,16 @@ Linux: page_slab(), mm/slab.h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT
 
-__all__ = ["ROW_MASK", "ROW_SHIFT", "SlabPages"]
+__all__ = ["ROW_MASK", "ROW_SHIFT", "SLAB_RECLAIM_ACCOUNT", "SlabPages"]
+
+SLAB_RECLAIM_ACCOUNT = 1 << 16
+"""The flag of a cache whose objects a shrinker can free; its pages are counted apart."""
 
 ROW_ORDER = 8
 ROW_SHIFT = ROW_ORDER + PAGE_SHIFT
@@ -29,14 +33,15 @@ class SlabPages(Mapping[int, Any]):
 
     ``rows[addr >> ROW_SHIFT]`` is a pair: the bytes that an entry stands for, as a power of two,
     and the entries.  So ``entries[(addr & ROW_MASK) >> shift]`` is the slab around an address.
-    ``nr_large`` counts the pages that kmalloc() took whole, which are of no slab.
+    ``large`` counts, for each memory bank, the pages that kmalloc() took whole, which are of no slab.
     """
 
-    __slots__ = ("_count", "nr_large", "rows")
+    __slots__ = ("_count", "large", "rows")
 
     def __init__(self) -> None:
         self.rows: dict[int, tuple[int, list[Any]]] = {}
-        self._count = self.nr_large = 0
+        self.large: Counter[int] = Counter()
+        self._count = 0
 
     def get(self, pfn: int, default: Any = None) -> Any:
         """Return the slab of a page, or None.  Linux: page_slab(), mm/slab.h"""
@@ -66,6 +71,14 @@ class SlabPages(Mapping[int, Any]):
                 if slab is not None and slab is not last:
                     last = slab
                     yield slab
+
+    def reclaimable(self, pfn: int) -> bool:
+        """Return whether the slab of a page is of a cache that a shrinker can empty.
+
+        Linux: cache_vmstat_idx(), mm/slab.h
+        """
+        cache = getattr(self[pfn], "cache", None)
+        return cache is not None and bool(cache.flags & SLAB_RECLAIM_ACCOUNT)
 
     def _fill(self, pfn: int, order: int, slab: Any) -> None:
         """Write one value into all entries of a block, in each row that it reaches into."""

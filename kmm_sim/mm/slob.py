@@ -266,7 +266,8 @@ def kmalloc(slabs: Slabs, size: int, gfp: int) -> int:
         ptr, given = 0, PAGE_SIZE << get_order(size)
     else:
         page = alloc_pages(node, gfp | int(Gfp.COMP), get_order(size))
-        slabs.pages.nr_large += 1 << get_order(size) if page is not None else 0
+        if page is not None:
+            slabs.pages.large[page.zone.nid] += 1 << page.order
         ptr, given = (page_address(page) if page is not None else 0), PAGE_SIZE << get_order(size)
     if node.trace is not None:
         node.trace.emit(Kmalloc(ptr, size, given, gfp))
@@ -292,7 +293,7 @@ def kfree(slabs: Slabs, ptr: int) -> None:
     if isinstance(found, tuple):
         slob_free(slabs, *found)
     elif found is not None:
-        slabs.pages.nr_large -= 1 << found.order
+        slabs.pages.large[found.zone.nid] -= 1 << found.order
         free_pages(node, found, found.order)
 
 
@@ -342,7 +343,8 @@ def slab_alloc(s: SlobCache, gfp: int, orig_size: int) -> int:
             slabs.pages[(ptr - PAGE_OFFSET) >> PAGE_SHIFT].owner[ptr % PAGE_SIZE] = s
     else:
         page = alloc_pages(slabs.node, gfp | int(Gfp.COMP), get_order(s.size))
-        slabs.pages.nr_large += 1 << get_order(s.size) if page is not None else 0
+        if page is not None:
+            slabs.pages.large[page.zone.nid] += 1 << page.order
         ptr = page_address(page) if page is not None else 0
     if ptr:
         s.in_use.add(ptr)
@@ -382,7 +384,7 @@ def cache_free(s: SlobCache, ptr: int) -> None:
         slob_free(slabs, slabs.pages.around(ptr), ptr % PAGE_SIZE)
     else:
         first = large_page(slabs, ptr)
-        slabs.pages.nr_large -= 1 << first.order
+        slabs.pages.large[first.zone.nid] -= 1 << first.order
         free_pages(slabs.node, first, first.order)
 
 

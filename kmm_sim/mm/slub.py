@@ -23,7 +23,7 @@ from kmm_sim.mm.kmalloc import kfree, kmalloc, kmalloc_fix_flags
 from kmm_sim.mm.kmalloc import ksize as kmalloc_ksize
 from kmm_sim.mm.page import PAGE_OFFSET, pfn_to_virt
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
-from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, SlabFlags, Slabs, cache_free, virt_to_slab
+from kmm_sim.mm.slab_common import KmemCache, SlabAllocator, SlabFlags, SlabInfo, Slabs, cache_free, virt_to_slab
 from kmm_sim.mm.slab_events import (
     CacheCreate,
     CpuPartialAdd,
@@ -67,6 +67,7 @@ __all__ = [
     "flush_slab",
     "free_to_partial_list",
     "get_partial_node",
+    "get_slabinfo",
     "kfree_fastpath",
     "kmalloc_fastpath",
     "ksize",
@@ -698,7 +699,17 @@ def cache_shutdown(s: SlubCache) -> list[int]:
     return remaining
 
 
+def get_slabinfo(s: SlubCache) -> SlabInfo:
+    """Count the objects and slabs of a cache; one that is free on a CPU's own lists counts as active.
+
+    Linux: get_slabinfo(), mm/slub.c
+    """
+    free = sum(slab.objects - slab.inuse for slab in s.node.partial.values())
+    total = s.node.total_objects
+    return SlabInfo(total - free, total, s.oo[1], s.oo[0], s.node.nr_slabs, s.node.nr_slabs)
+
+
 SLUB = SlabAllocator(
     "slub", new_cache, cache_create, slab_alloc, slab_free, cache_free, cache_shrink, cache_shutdown,
-    kmalloc_fastpath, kfree_fastpath, ksize,
+    kmalloc_fastpath, kfree_fastpath, ksize, get_slabinfo,
 )  # fmt: skip

@@ -25,14 +25,14 @@ from kmm_sim.mm.page import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, get_order, page_
 from kmm_sim.mm.page_alloc import alloc_pages, free_pages
 from kmm_sim.mm.pgtable import mapped_pfn
 from kmm_sim.mm.stack_events import StackCacheAdd, StackCacheDel, StackFree, StackNew, StackOver, StackPop, StackPush
-from kmm_sim.mm.vmalloc import find_vm_area, is_vmalloc_addr, vfree, vmalloc
+from kmm_sim.mm.vmalloc import find_vm_area, is_vmalloc_addr, vfree, vm_area_alloc_pages, vmalloc, vmap
 from kmm_sim.mm.vmap_node import VmapSpace
 
 __all__ = [
     "NR_CACHED_STACKS", "STACK_END_MAGIC", "STACK_KINDS", "THREAD_START", "Frame", "StackKind", "Stacks", "Task",
-    "alloc_thread_stack", "end_of_stack", "frame_size_warning", "free_thread_stack", "handle_stack_overflow",
-    "new_task", "schedule_bug", "schedule_debug", "set_task_stack_end_magic", "stack_call", "stack_return",
-    "task_address", "task_stack_end_corrupted",
+    "account_kernel_stack", "alloc_thread_stack", "end_of_stack", "frame_size_warning", "free_thread_stack",
+    "handle_stack_overflow", "irq_init_percpu_irqstack", "new_task", "schedule_bug", "schedule_debug",
+    "set_task_stack_end_magic", "stack_call", "stack_return", "task_address", "task_stack_end_corrupted",
 ]
 
 STACK_END_MAGIC = 0x57AC6E9D
@@ -143,6 +143,7 @@ def new_task(stacks: Stacks, comm: str, kind: StackKind) -> Task | None:
         return None
     task = Task(comm, stacks.next_pid, kind, base, base + kind.size - THREAD_START)
     stacks.next_pid += 1
+    account_kernel_stack(stacks, task, 1)
     set_task_stack_end_magic(stacks, task)
     stacks.tasks.append(task)
     stacks.space.emit(StackNew(task.pid, comm, base, kind.size))
@@ -179,6 +180,7 @@ def free_thread_stack(stacks: Stacks, task: Task) -> None:
     if task.dead:
         raise KernelBug(f"task {task.comm} (pid {task.pid}) has ended already; its stack is somebody else's by now")
     task.dead = True
+    account_kernel_stack(stacks, task, -1)
     stacks.tasks.remove(task)
     space = stacks.space
     if not task.kind.vmapped:
@@ -193,6 +195,17 @@ def free_thread_stack(stacks: Stacks, task: Task) -> None:
     else:
         space.emit(StackFree(task.pid, task.stack))
         vfree(space, task.stack)
+
+
+def account_kernel_stack(stacks: Stacks, task: Task, account: int) -> None:
+    """Count the pages of a stack that comes into use (1) or goes out of it (-1), for the bank of each.
+
+    Linux: account_kernel_stack(), kernel/fork.c
+    """
+    node = stacks.space.node
+    for addr in range(task.stack, task.top, PAGE_SIZE):
+        page = node.page(_physical(stacks, addr) >> PAGE_SHIFT)
+        node.nr_kernel_stack[page.zone.nid] += account * PAGE_SIZE >> 10
 
 
 def end_of_stack(task: Task) -> int:
@@ -299,7 +312,7 @@ def _irq_owner(stacks: Stacks, task: Task) -> Task:
     if owner is None:
         own = replace(kind, size=kind.irq_stack, irq_stack=0)
         if kind.vmapped:
-            base = vmalloc(stacks.space, own.size, THREADINFO_GFP, "irq_init_percpu_irqstack", align=own.size)
+            base = irq_init_percpu_irqstack(stacks, own.size)
         else:
             base = alloc_thread_stack(stacks, own)
         if not base:
@@ -308,6 +321,20 @@ def _irq_owner(stacks: Stacks, task: Task) -> Task:
         set_task_stack_end_magic(stacks, owner)
         stacks.irq[cpu, kind.name] = owner
     return owner
+
+
+def irq_init_percpu_irqstack(stacks: Stacks, size: int) -> int:
+    """Return the address of a stack for a CPU's interrupts, or 0: pages that it has, mapped with a guard page.
+
+    Linux: irq_init_percpu_irqstack(), map_irq_stack(), arch/x86/kernel/irq_64.c
+    Simplified: there the pages are of the CPU's own variables, and it happens at boot.
+    """
+    node, nr_pages = stacks.space.node, size >> PAGE_SHIFT
+    pages = vm_area_alloc_pages(node, THREADINFO_GFP, nr_pages)
+    base = vmap(stacks.space, pages, caller="irq_init_percpu_irqstack") if len(pages) == nr_pages else 0
+    for page in pages if not base else ():
+        free_pages(node, page, 0)
+    return base
 
 
 def _overflow(stacks: Stacks, task: Task, frame: Frame) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The texts of /proc, as the kernel prints them.
 
-What the model has no notion of (slab pages in zoneinfo, page tables, NUMA statistics) is
-printed as 0, so that the texts have all their lines.
+What the model has no notion of (page tables, NUMA statistics) is printed as 0, so that the texts
+have all their lines.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from kmm_sim.mm.mmzone import (
     ZoneType,
 )
 from kmm_sim.mm.page import PAGE_SHIFT
-from kmm_sim.mm.slab_common import SlabFlags
+from kmm_sim.mm.show_mem import slab_pages
+from kmm_sim.mm.tlb import HUGE_SHIFT
 from kmm_sim.observe.snapshot import Snapshot, snapshot
 from kmm_sim.observe.vmallocinfo import vmalloc_meminfo
 
-__all__ = ["buddyinfo", "meminfo", "pagetypeinfo", "slab_pages", "zoneinfo"]
+__all__ = ["buddyinfo", "meminfo", "pagetypeinfo", "zoneinfo"]
 
 TYPE_NAMES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate")
 NODE_STATS = """\
@@ -131,7 +132,11 @@ def _node_stats(node: Node, nid: int) -> dict[str, int]:
     entries = [node.lru[pfn] for zone in node.zones if zone.nid == nid for pfn in zone.lru if pfn in node.lru]
     anon = sum(entry.anon for entry in entries)
     files = len(entries) - anon
+    reclaimable, unreclaimable = slab_pages(node, (nid,))
     known = {
+        "nr_slab_reclaimable": reclaimable,
+        "nr_slab_unreclaimable": unreclaimable,
+        "nr_kernel_stack": node.nr_kernel_stack[nid],
         "nr_inactive_anon": anon,
         "nr_anon_pages": anon,
         "nr_inactive_file": files,
@@ -192,7 +197,7 @@ def meminfo(machine: Machine) -> str:
     free = sum(zone.vm_stat_free for zone in node.zones)
     anon = sum(entry.anon for entry in node.lru.values())
     files = len(node.lru) - anon
-    reclaimable = slab_pages(machine)[0]
+    reclaimable = slab_pages(node, node.nids)[0]
     known = {
         "MemTotal": sum(zone.managed_pages for zone in node.zones),
         "MemFree": free,
@@ -211,7 +216,7 @@ def meminfo(machine: Machine) -> str:
     known |= {"LowTotal": known["MemTotal"] - known["HighTotal"], "LowFree": free - known["HighFree"]}
     kib = {name: pages << (PAGE_SHIFT - 10) for name, pages in known.items()}
     kib |= {"Hugepagesize": 2048, "CommitLimit": (kib["MemTotal"] // 2) + kib["SwapTotal"]}
-    kib |= _slab_kib(machine) | _elsewhere(machine)
+    kib |= _slab_kib(machine) | _elsewhere(machine) | _direct_map(node)
     names = MEMINFO.replace("SwapTotal", HIGHMEM_INFO + " SwapTotal") if node.highmem is not None else MEMINFO
     return "".join(_meminfo_line(name, kib.get(name, 0)) for name in names.split())
 
@@ -223,6 +228,20 @@ def _meminfo_line(name: str, value: int) -> str:
     return f"{label}{value:{24 - len(label)}d}{unit}\n"
 
 
+def _direct_map(node: Node) -> dict[str, int]:
+    """Return how much of memory is mapped in pages of 2 MiB, and what is left for pages of 4 KiB, in KiB.
+
+    Linux: arch_report_meminfo(), arch/x86/mm/pat/set_memory.c
+    Simplified: nothing has ever split a large page of it.
+    """
+    if node.highmem is not None:
+        return {}
+    large = HUGE_SHIFT - PAGE_SHIFT
+    blocks = sum(max(0, (zone.end_pfn >> large) - (-(-zone.start_pfn >> large))) for zone in node.zones)
+    managed = sum(zone.spanned_pages for zone in node.zones)
+    return {"DirectMap4k": managed - (blocks << large) << (PAGE_SHIFT - 10), "DirectMap2M": blocks << (HUGE_SHIFT - 10)}
+
+
 def _elsewhere(machine: Machine) -> dict[str, int]:
     """Return what vmalloc, the stacks and the per-CPU variables take, in KiB."""
     if machine.node.highmem is not None:
@@ -231,20 +250,10 @@ def _elsewhere(machine: Machine) -> dict[str, int]:
     return {words[0].rstrip(":"): int(words[1]) for words in lines}
 
 
-def slab_pages(machine: Machine) -> tuple[int, int]:
-    """Return how many pages of slabs could be reclaimed, and how many could not.
-
-    Linux: NR_SLAB_RECLAIMABLE_B and NR_SLAB_UNRECLAIMABLE_B, account_slab(), mm/slub.c
-    Simplified: what kmalloc() takes whole pages for is not counted.
-    """
-    caches = (getattr(slab, "cache", None) for slab in machine.node.slab_pages.values())
-    reclaimable = sum(cache is not None and bool(cache.flags & SlabFlags.RECLAIM_ACCOUNT) for cache in caches)
-    return reclaimable, len(machine.node.slab_pages) - reclaimable
-
-
 def _slab_kib(machine: Machine) -> dict[str, int]:
     """Return the lines of slabs, in KiB: all, those that shrinkers may empty, and the rest."""
-    reclaimable, unreclaimable = (pages << (PAGE_SHIFT - 10) for pages in slab_pages(machine))
+    counts = slab_pages(machine.node, machine.node.nids)
+    reclaimable, unreclaimable = (pages << (PAGE_SHIFT - 10) for pages in counts)
     return {"Slab": reclaimable + unreclaimable, "KReclaimable": reclaimable, "SReclaimable": reclaimable,
             "SUnreclaim": unreclaimable}
 

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kmm_sim.machine import Machine
 from kmm_sim.mm.sheaf import SheafCache
-from kmm_sim.mm.slab import SlabCache
-from kmm_sim.mm.slab_common import KmemCache, SlabFlags
+from kmm_sim.mm.slab_common import KmemCache, SlabFlags, SlabInfo
 from kmm_sim.mm.slub_def import SlubCache
 
 __all__ = ["SlabInfo", "cache_show", "create_unique_id", "get_slabinfo", "slabinfo", "sysfs_slab"]
@@ -19,20 +16,6 @@ HEADER = (
     " : tunables <limit> <batchcount> <sharedfactor>"
     " : slabdata <active_slabs> <num_slabs> <sharedavail>\n"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SlabInfo:
-    """The numbers of one line: of objects, of slabs, and what may be tuned.  Linux: struct slabinfo, mm/slab.h"""
-
-    active_objs: int
-    num_objs: int
-    objects_per_slab: int
-    order: int
-    active_slabs: int
-    num_slabs: int
-    tunables: tuple[int, int, int] = (0, 0, 0)
-    shared_avail: int = 0
 
 
 def slabinfo(machine: Machine) -> str:
@@ -49,8 +32,10 @@ def slabinfo(machine: Machine) -> str:
 
 
 def get_slabinfo(s: KmemCache) -> SlabInfo:
-    """Count the objects and slabs of a cache.  Linux: get_slabinfo(), mm/slub.c, mm/slab.c"""
-    return _slub(s) if isinstance(s, SlubCache) else _slab(s)
+    """Count the objects and slabs of a cache; not of SLOB's.  Linux: get_slabinfo(), mm/slub.c, mm/slab.c"""
+    count = s.slabs.allocator.get_slabinfo
+    assert count is not None, "SLOB knows no slabs"
+    return count(s)
 
 
 def cache_show(name: str, size: int, info: SlabInfo) -> str:
@@ -60,24 +45,6 @@ def cache_show(name: str, size: int, info: SlabInfo) -> str:
         f"{name:<17} {info.active_objs:6} {info.num_objs:6} {size:6} {info.objects_per_slab:4} "
         f"{1 << info.order:4} : tunables {limit:4} {batchcount:4} {shared:4} : slabdata "
         f"{info.active_slabs:6} {info.num_slabs:6} {info.shared_avail:6}\n"
-    )
-
-
-def _slub(s: SlubCache) -> SlabInfo:
-    free = sum(slab.objects - slab.inuse for slab in s.node.partial.values())
-    total = s.node.total_objects
-    return SlabInfo(total - free, total, s.oo[1], s.oo[0], s.node.nr_slabs, s.node.nr_slabs)
-
-
-def _slab(s: KmemCache) -> SlabInfo:
-    assert isinstance(s, SlabCache)
-    active_slabs = len(s.lists["full"]) + len(s.lists["partial"])
-    num_slabs = active_slabs + len(s.lists["free"])
-    tunables = s.array[0].limit, s.array[0].batchcount, 8 if s.shared is not None else 0
-    shared_avail = len(s.shared.entry) if s.shared is not None else 0
-    num_objs = num_slabs * s.num
-    return SlabInfo(
-        num_objs - s.free_objects, num_objs, s.num, s.order, active_slabs, num_slabs, tunables, shared_avail
     )
 
 
@@ -109,21 +76,57 @@ def sysfs_slab(machine: Machine, name: str) -> dict[str, str]:
     """
     for s in machine.slabs.caches:
         if isinstance(s, SlubCache) and name in (s.name, *s.aliases, create_unique_id(s)):
+            sheaves = {"sheaf_capacity": str(s.sheaf_capacity)} if isinstance(s, SheafCache) else {}
             return {
                 "object_size": str(s.object_size),
                 "slab_size": str(s.size),
+                "usersize": str(s.usersize),
                 "order": str(s.oo[0]),
                 "objs_per_slab": str(s.oo[1]),
                 "cpu_partial": str(s.cpu_partial),
                 "min_partial": str(s.min_partial),
                 "align": str(s.align),
                 "aliases": str(max(s.refcount - 1, 0)),
-                "hwcache_align": str(int(bool(s.flags & SlabFlags.HWCACHE_ALIGN))),
-                "reclaim_account": str(int(bool(s.flags & SlabFlags.RECLAIM_ACCOUNT))),
-                "destroy_by_rcu": str(int(bool(s.flags & SlabFlags.TYPESAFE_BY_RCU))),
-                "objects": str(get_slabinfo(s).active_objs),
-                "partial": str(s.node.nr_partial),
-                "slabs": str(s.node.nr_slabs),
-                **({"sheaf_capacity": str(s.sheaf_capacity)} if isinstance(s, SheafCache) else {}),
+                **{file: str(int(bool(s.flags & flag))) for file, flag in FLAG_FILES.items()},
+                **_counts(s),
+                **sheaves,
             }
     raise KeyError(name)
+
+
+FLAG_FILES = {
+    "hwcache_align": SlabFlags.HWCACHE_ALIGN,
+    "reclaim_account": SlabFlags.RECLAIM_ACCOUNT,
+    "destroy_by_rcu": SlabFlags.TYPESAFE_BY_RCU,
+    "cache_dma": SlabFlags.CACHE_DMA,
+    "sanity_checks": SlabFlags.CONSISTENCY_CHECKS,
+    "red_zone": SlabFlags.RED_ZONE,
+    "poison": SlabFlags.POISON,
+    "store_user": SlabFlags.STORE_USER,
+    "trace": SlabFlags.TRACE,
+}
+"""The files that say whether a flag is set."""
+
+
+def _counts(s: SlubCache) -> dict[str, str]:
+    """Return the files that count slabs and objects: all, those on the partial list, those of CPUs."""
+    info = get_slabinfo(s)
+    cpus = [(c.cpu, len(c.partial)) for c in s.cpu_slab]
+    aside = sum(slabs for _, slabs in cpus)
+    on_cpus = sum(1 + len(c.partial) for c in s.cpu_slab if c.slab.pfn >= 0)
+    half = s.oo[1]  # slabs put aside are taken to be half full
+    by_cpu = "".join(f" C{cpu}={slabs * half // 2}({slabs})" for cpu, slabs in cpus if slabs)
+    return {
+        "objects": _by_node(info.active_objs),
+        "total_objects": _by_node(info.num_objs),
+        "slabs": _by_node(info.num_slabs),
+        "partial": _by_node(s.node.nr_partial),
+        "objects_partial": _by_node(sum(slab.inuse for slab in s.node.partial.values())),
+        "cpu_slabs": _by_node(on_cpus),
+        "slabs_cpu_partial": f"{aside * half // 2}({aside}){by_cpu}",
+    }
+
+
+def _by_node(count: int) -> str:
+    """Return a number in all, and for each memory bank that has any.  Linux: show_slab_objects(), mm/slub.c"""
+    return f"{count} N0={count}" if count else "0"

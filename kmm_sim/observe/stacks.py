@@ -115,6 +115,8 @@ def validate_stacks(machine: Machine) -> None:
 
     No two stacks overlap, the stack pointer is where the frames say, and the magic numbers stand.
     """
+    counted, kib = machine.node.nr_kernel_stack.total(), sum(task.kind.size for task in machine.stacks.tasks) >> 10
+    assert counted == kib, f"{counted} KiB of stacks are counted, there are {kib}"
     end = 0
     for task in sorted(machine.stacks.tasks, key=lambda task: task.stack):
         assert task.stack >= end, f"the stack of {task.comm} lies in one that ends at {end:#x}"
@@ -129,6 +131,6 @@ def validate_stacks(machine: Machine) -> None:
 def kernel_stack_kb(machine: Machine) -> int:
     """Return what the line KernelStack of /proc/meminfo says, in KiB: stacks in use, not those kept.
 
-    Linux: account_kernel_stack(), kernel/fork.c
+    Linux: NR_KERNEL_STACK_KB, account_kernel_stack(), kernel/fork.c
     """
-    return sum(task.kind.size for task in machine.stacks.tasks) >> 10
+    return machine.node.nr_kernel_stack.total()

@@ -35,6 +35,7 @@ from kmm_sim.mm.events import (
     SlowPath,
 )
 from kmm_sim.mm.sched import CONTEXTS, PF_KTHREAD, Task
+from kmm_sim.mm.slab_common import SlabFlags
 from kmm_sim.mm.vmscan import lru_del, zone_reclaimable_pages
 from kmm_sim.observe import replay, snapshot, validate
 
@@ -477,6 +478,38 @@ def test_a_whole_log_of_an_oom_is_the_kernels_from_the_first_victim_to_the_panic
     assert killed in ours, "the same process, and every word"
     tables = [next(line for line in lines if line.startswith("[    130]")) for lines in (ours, recorded)]
     assert len(tables[0]) == len(tables[1]), "the columns are as wide"
+
+
+@pytest.mark.parametrize("slab", ["slub", "sheaves", "slab", "slob"])
+def test_slabs_that_nobody_can_empty_are_listed_when_they_are_more_than_all_else(slab):
+    recorded = (DATA / "linux-6.12.117-dmesg-oom_kernel.txt").read_text().splitlines()
+    at = next(nth for nth, line in enumerate(recorded) if "Unreclaimable slab info" in line)
+    head, name, *rows = [line.partition("] ")[2] for line in recorded[at : at + 70]]
+    machine = Machine(memory="16 MiB", teaching=False, slab=slab)
+    cache = machine.kmem_cache_create("task_struct", 6208, align=64, flags=SlabFlags.NO_MERGE)
+    machine.kmem_cache_alloc(machine.kmem_cache_create("dentry", 192, flags=SlabFlags.RECLAIM_ACCOUNT), GFP_KERNEL)
+    while machine.kmem_cache_alloc(cache, GFP_KERNEL):
+        pass
+    if slab == "slob":
+        assert head not in machine.dmesg
+        return
+    at = machine.dmesg.index(head)
+    assert machine.dmesg[at + 1] == name
+    ours = machine.dmesg[at + 2 : machine.dmesg.index("Tasks state (memory values in pages):")]
+    row, theirs = (next(line for line in lines if line.startswith("task_struct ")) for lines in (ours, rows))
+    assert re.sub(r" *\d+", lambda found: "#" * len(found[0]), row) == re.sub(
+        r" *\d+", lambda found: "#" * len(found[0]), theirs)
+    assert int(row.split()[2].removesuffix("KB")) > 8000
+    assert not any(line.startswith("dentry") for line in ours)
+
+
+def test_no_table_of_slabs_while_processes_have_more():
+    machine = Machine(memory="16 MiB", teaching=False)
+    machine.start_process("large", 2000)
+    while machine.alloc_page(GFP_KERNEL):
+        pass
+    assert any("invoked oom-killer" in line for line in machine.dmesg)
+    assert "Unreclaimable slab info:" not in machine.dmesg
 
 
 def test_whoever_is_killed_while_he_asks_gets_half_of_min_and_then_nothing():

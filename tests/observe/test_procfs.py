@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kmm_sim import GFP_KERNEL, Gfp, Machine
-from kmm_sim.observe import buddyinfo, meminfo, pagetypeinfo, snapshot
+from kmm_sim.observe import buddyinfo, meminfo, pagetypeinfo, snapshot, zoneinfo
 from kmm_sim.recording.proc import machine_of_texts
 
 RECORDED = Path(__file__).parents[1] / "data" / "linux-6.12.117-proc-256M.json.gz"
@@ -74,6 +74,55 @@ def test_meminfo_tells_the_slabs_that_can_be_emptied_from_those_that_cannot():
     assert values["Slab"] == values["SReclaimable"] + values["SUnreclaim"] == 4 * len(machine.slabs.pages)
     lost = {name: before[name] - values[name] for name in ("MemFree", "MemAvailable")}
     assert lost["MemAvailable"] == lost["MemFree"] - values["SReclaimable"] // 2, "half of it counts as available"
+
+
+def test_what_kmalloc_takes_whole_pages_for_counts_as_slab():
+    machine = Machine(memory="64 MiB")
+    ptr = machine.kmalloc(20_000, GFP_KERNEL)
+    assert amounts(machine)["SUnreclaim"] == 32
+    machine.kfree(ptr)
+    assert amounts(machine)["SUnreclaim"] == 0
+
+
+@pytest.mark.parametrize("slab", ["slub", "sheaves", "slab", "slob"])
+def test_meminfo_zoneinfo_and_the_report_of_a_failure_count_the_same_slabs_and_stacks(slab):
+    machine = Machine(memory="64 MiB", slab=slab)
+    for _ in range(30):
+        machine.new_task()
+        machine.kmalloc(700, GFP_KERNEL)
+        machine.kmalloc(700, GFP_KERNEL | Gfp.RECLAIMABLE)
+        machine.kmalloc(10_000, GFP_KERNEL)
+    values = amounts(machine)
+    assert min(values["SUnreclaim"], values["KernelStack"]) > 400
+    assert bool(values["SReclaimable"]) == (slab != "slob")
+    lines = dict(line.split() for line in zoneinfo(machine).splitlines() if line.startswith("      nr_"))
+    counted = [4 * int(lines[name]) for name in ("nr_slab_reclaimable", "nr_slab_unreclaimable")]
+    assert counted == [values["SReclaimable"], values["SUnreclaim"]]
+    assert int(lines["nr_kernel_stack"]) == values["KernelStack"] == 30 * 16
+    machine.alloc_pages(GFP_KERNEL, 10)
+    while machine.alloc_pages(GFP_KERNEL, 10):
+        pass
+    report = "\n".join(machine.dmesg)
+    assert " slab_reclaimable:{} slab_unreclaimable:{}\n".format(*(kib // 4 for kib in counted)) in report
+    assert f" kernel_stack:{values['KernelStack']}kB pagetables:" in report
+
+
+def test_each_bank_has_its_own_slabs_and_stacks():
+    machine = Machine(memory="256 MiB", nodes=2, cpus=2)
+    for cpu in (0, 1):
+        machine.cpu = cpu
+        machine.new_task()
+        machine.kmalloc(9000 << cpu, GFP_KERNEL)
+    lines = [line.split() for line in zoneinfo(machine).splitlines()]
+    counts = {name: [int(line[1]) for line in lines if line[:1] == [name]]
+              for name in ("nr_slab_unreclaimable", "nr_kernel_stack")}  # fmt: skip
+    assert counts == {"nr_slab_unreclaimable": [4, 8], "nr_kernel_stack": [16, 16]}
+
+
+def test_the_direct_map_is_of_large_pages_but_where_none_fits():
+    values = amounts(Machine(memory="256 MiB"))
+    assert values["DirectMap4k"] + values["DirectMap2M"] == (256 << 10) - 4, "page frame 0 is nobody's"
+    assert values["DirectMap2M"] == (256 << 10) - 2048
 
 
 def test_meminfo_counts_stacks_in_use_and_the_pages_of_vmalloc():

@@ -72,9 +72,33 @@ def test_slabinfo_counts_what_is_there():
     assert line == (
         "inode                 13     13    600   13    2 : tunables    0    0    0 : slabdata      1      1      0"
     )
-    assert sysfs_slab(machine, "inode")["objects"] == "13", "those on the CPU's freelist count as active"
+    assert sysfs_slab(machine, "inode")["objects"] == "13 N0=13", "those on the CPU's freelist count as active"
     with pytest.raises(KeyError):
         sysfs_slab(machine, "nobody")
+
+
+def test_sysfs_counts_slabs_and_objects_wherever_they_are():
+    machine = Machine(pages=256, cpus=2)
+    cache = machine.kmem_cache_create("inode", 1024, flags=SlabFlags.NO_MERGE | SlabFlags.CONSISTENCY_CHECKS, usersize=40)
+    files = sysfs_slab(machine, "inode")
+    assert [files[name] for name in ("objects", "slabs", "cpu_slabs", "slabs_cpu_partial")] == ["0", "0", "0", "0(0)"]
+    assert [files[name] for name in ("usersize", "sanity_checks", "red_zone", "poison", "store_user", "cache_dma")] == [
+        "40", "1", "0", "0", "0", "0"]
+    machine.kmem_cache_destroy(cache)
+    cache = machine.kmem_cache_create("inode", 1024, flags=SlabFlags.NO_MERGE)
+    held = [machine.kmem_cache_alloc(cache, GFP_KERNEL) for _ in range(4 * 16)]
+    for ptr in held[:32:16]:  # one of each of two full slabs: both are put aside
+        machine.kmem_cache_free(cache, ptr)
+    machine.cpu = 1
+    machine.kmem_cache_alloc(cache, GFP_KERNEL)
+    files = sysfs_slab(machine, "inode")
+    names = ("total_objects", "objects", "slabs", "partial", "objects_partial", "cpu_slabs", "slabs_cpu_partial")
+    assert [files[name] for name in names] == [
+        "80 N0=80", "80 N0=80", "5 N0=5", "0", "0", "4 N0=4", "16(2) C0=16(2)"]
+    machine.kmem_cache_shrink(cache)
+    files = sysfs_slab(machine, "inode")
+    assert [files[name] for name in names] == [
+        "80 N0=80", "63 N0=63", "5 N0=5", "3 N0=3", "31 N0=31", "0", "0(0)"]
 
 
 def test_slab_has_tunables_and_slob_no_file():

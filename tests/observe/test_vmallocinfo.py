@@ -16,6 +16,17 @@ def test_addresses_are_shown_to_those_who_may_see_them():
         "0xffffc90000000000-0xffffc90000003000   12288 init_module pages=2 vmalloc N0=2\n")
 
 
+def test_the_stack_of_interrupts_is_pages_mapped_once_more():
+    machine = Machine(memory="64 MiB")
+    task = machine.new_task("worker")
+    machine.stack_call(task, "handler", 64, interrupt=True)
+    (line,) = [line for line in FILES["/proc/vmallocinfo"].splitlines() if "irq_init_percpu_irqstack" in line]
+    size, caller, kind = line.split()[1:]
+    assert kind == "vmap"
+    ours = [line.split()[1:] for line in vmallocinfo(machine).splitlines()]
+    assert [size, caller.partition("+")[0], kind] in ours
+
+
 def test_the_lines_of_meminfo_have_the_recorded_form():
     machine = Machine(memory="256 MiB")
     for nth in range(54):
