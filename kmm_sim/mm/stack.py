@@ -311,10 +311,7 @@ def _irq_owner(stacks: Stacks, task: Task) -> Task:
     owner = stacks.irq.get((cpu, kind.name))
     if owner is None:
         own = replace(kind, size=kind.irq_stack, irq_stack=0)
-        if kind.vmapped:
-            base = irq_init_percpu_irqstack(stacks, own.size)
-        else:
-            base = alloc_thread_stack(stacks, own)
+        base = irq_init_percpu_irqstack(stacks, own.size) if kind.vmapped else alloc_thread_stack(stacks, own)
         if not base:
             raise KernelBug(f"no memory for the interrupt stack of CPU {cpu}; Linux takes it at boot")
         owner = Task(f"irq/{cpu}", 0, own, base, base + own.size)

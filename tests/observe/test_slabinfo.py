@@ -79,7 +79,8 @@ def test_slabinfo_counts_what_is_there():
 
 def test_sysfs_counts_slabs_and_objects_wherever_they_are():
     machine = Machine(pages=256, cpus=2)
-    cache = machine.kmem_cache_create("inode", 1024, flags=SlabFlags.NO_MERGE | SlabFlags.CONSISTENCY_CHECKS, usersize=40)
+    flags = SlabFlags.NO_MERGE | SlabFlags.CONSISTENCY_CHECKS
+    cache = machine.kmem_cache_create("inode", 1024, flags=flags, usersize=40)
     files = sysfs_slab(machine, "inode")
     assert [files[name] for name in ("objects", "slabs", "cpu_slabs", "slabs_cpu_partial")] == ["0", "0", "0", "0(0)"]
     assert [files[name] for name in ("usersize", "sanity_checks", "red_zone", "poison", "store_user", "cache_dma")] == [
