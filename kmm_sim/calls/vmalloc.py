@@ -68,8 +68,12 @@ class VmallocCalls:
     def ioremap(self, phys_addr: int, size: int, caller: str = "") -> int:
         """Map ``size`` bytes of a device at a physical address; return the address or 0.
 
+        Raises ValueError for an address below 0 or a size that no range has.
+
         Linux: ioremap(), arch/x86/mm/ioremap.c
         """
+        if index(phys_addr) < 0:
+            raise ValueError(f"a physical address is 0 or more, not {phys_addr}")
         return ioremap.ioremap(self.vmap_space, index(phys_addr), _size(size), caller)
 
     def iounmap(self, addr: int) -> None:

@@ -17,15 +17,21 @@ from kmm_sim.mm.vmap_node import VmapSpace, drain_vmap_area_work
 
 __all__ = ["ioremap", "iounmap"]
 
+PHYS_BITS = 46
+"""How many bits a physical address has: 64 TiB, as much as page tables of four levels are used for."""
+
 
 def ioremap(space: VmapSpace, phys_addr: int, size: int, caller: str = "") -> int:
     """Map ``size`` bytes of a device at a physical address; return the address to use, or 0.
 
-    The kernel refuses to map ordinary memory this way.
+    The kernel refuses to map ordinary memory this way, and what the processor cannot address.
 
     Linux: __ioremap_caller(), arch/x86/mm/ioremap.c
     """
     if size == 0:
+        return 0
+    if phys_addr + size - 1 >> PHYS_BITS:
+        space.node.dmesg.append(f"ioremap: invalid physical address {phys_addr:x}")
         return 0
     pfns = range(phys_addr >> PAGE_SHIFT, (phys_addr + size - 1 >> PAGE_SHIFT) + 1)
     if any(space.node.zone_of(pfn) is not None for pfn in (pfns[0], pfns[-1])):

@@ -12,7 +12,8 @@ by another cache line, its colour, so that they do not all fall into the same ca
 
 Linux: mm/slab.c, which was removed in 6.8
 Simplified: one node, no debugging, no reaping of idle caches by a timer; a slab may have two pages
-on a small machine too; kmalloc() takes pages above 8 KiB.
+on a small machine too; kmalloc() has the classes and names of 6.12 and takes pages above 8 KiB, where
+2.6.34 had size-32, size-64, size-128, size-192 and so on up to 4 MiB, and none of 8, 16 or 96 bytes.
 """
 
 from __future__ import annotations

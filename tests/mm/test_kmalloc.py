@@ -172,6 +172,34 @@ def test_what_python_hands_in_is_checked(machine, call):
         call(machine)
 
 
+@pytest.mark.parametrize("slab", ["slub", "sheaves", "slab", "slob"])
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda m: m.kmalloc(1.5, GFP_KERNEL), TypeError, "a size is a whole number, not 1.5"),
+        (lambda m: m.kmalloc("5", GFP_KERNEL), TypeError, "a size is a whole number, not '5'"),
+        (lambda m: m.kmalloc(None, GFP_KERNEL), TypeError, "a size is a whole number, not None"),
+        (lambda m: m.kmalloc(8, "GFP_KERNEL"), TypeError, "a mask is a whole number, not 'GFP_KERNEL'"),
+        (lambda m: m.kmalloc(-9000, GFP_KERNEL), ValueError, "0 or more, not -9000"),
+        (lambda m: m.krealloc(0, 2.5, GFP_KERNEL), TypeError, "a size is a whole number, not 2.5"),
+        (lambda m: m.kfree(-5), ValueError, "an address is 0 or more, not -5"),
+        (lambda m: m.kfree("p"), TypeError, "an address is a whole number, not 'p'"),
+        (lambda m: m.kmem_cache_create(None, 64), TypeError, "a cache has a name, .* not None"),
+        (lambda m: m.kmem_cache_create("a", "64"), TypeError, "a size is a whole number, not '64'"),
+        (lambda m: m.ioremap(-4096, 10), ValueError, "a physical address is 0 or more, not -4096"),
+    ],
+)  # fmt: skip
+def test_what_is_no_such_number_gets_a_sentence_with_the_value(slab, call, error, sentence):
+    with pytest.raises(error, match=sentence):
+        call(Machine(memory="64 MiB", slab=slab))
+
+
+def test_a_physical_address_that_no_processor_has_is_refused():
+    machine = Machine(memory="64 MiB")
+    assert machine.ioremap(1 << 60, 10) == 0
+    assert machine.dmesg == ["ioremap: invalid physical address 1000000000000000"]
+
+
 def test_a_cache_of_another_machine_is_a_stranger(machine):
     cache = Machine(pages=4).kmem_cache_create("theirs", 64)
     with pytest.raises(KernelBug, match="another machine"):

@@ -124,6 +124,56 @@ def test_shrinking_puts_the_fullest_slab_first():
     assert any(isinstance(event, CpuSlabUnload) for event in told(machine))
 
 
+def test_shrinking_turns_slabs_round_that_are_equally_full():
+    machine = Machine(pages=64)
+    cache, objects = filled(machine, slabs=4)
+    for ptr in objects[:: cache.oo[1]]:
+        machine.kmem_cache_free(cache, ptr)
+    machine.kmem_cache_shrink(cache)
+    first = slab_snapshot(machine)["example"].partial
+    machine.kmem_cache_shrink(cache)
+    assert len(first) == 4
+    assert slab_snapshot(machine)["example"].partial == first[::-1]
+
+
+def checked(machine, slabs):
+    """A cache whose objects are checked, with so many full slabs, and the objects of each."""
+    cache = machine.kmem_cache_create("example", 1024, flags=SlabFlags.CONSISTENCY_CHECKS)
+    objects = [machine.kmem_cache_alloc(cache, GFP_KERNEL) for _ in range(slabs * cache.oo[1])]
+    return cache, [objects[at : at + cache.oo[1]] for at in range(0, len(objects), cache.oo[1])]
+
+
+def test_a_new_slab_of_a_checked_cache_goes_to_the_head_and_no_cpu_takes_it():
+    machine = Machine(pages=64)
+    cache, _ = checked(machine, 0)
+    machine.kmem_cache_alloc(cache, GFP_KERNEL)
+    pfn = slab_snapshot(machine)["example"].partial[0]
+    assert PartialAdd("example", pfn, False) in told(machine)
+    assert not any(isinstance(event, CpuSlabLoad) for event in told(machine))
+
+
+def test_a_full_slab_of_a_checked_cache_comes_back_at_the_tail():
+    machine = Machine(pages=64)
+    cache, slabs = checked(machine, 3)
+    for objects in slabs:
+        machine.kmem_cache_free(cache, objects[0])
+    pfns = tuple(machine.slabs.pages.around(objects[0]).pfn for objects in slabs)
+    assert slab_snapshot(machine)["example"].partial == pfns
+    assert [event.tail for event in told(machine) if isinstance(event, PartialAdd)][-3:] == [True] * 3
+
+
+def test_a_checked_cache_keeps_few_empty_slabs():
+    machine = Machine(pages=256)
+    cache, slabs = checked(machine, 10)
+    for objects in slabs:
+        for ptr in objects:
+            machine.kmem_cache_free(cache, ptr)
+    assert cache.min_partial == 5
+    assert cache.node.nr_slabs == cache.node.nr_partial == 4, "the slab itself counts among the partial ones"
+    assert sum(isinstance(event, SlabDiscard) for event in told(machine)) == 6
+    validate_slab(machine)
+
+
 def test_out_of_memory_is_an_answer_and_a_report():
     machine = Machine(pages=2)
     cache = machine.kmem_cache_create("large", 8192, flags=ALONE)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kmm_sim import GFP_KERNEL, PAGE_SIZE, ContextError, KernelBug, Machine
+from kmm_sim.mm import vmalloc
 from kmm_sim.mm.vmalloc import VmFlag, get_vm_area
 from kmm_sim.mm.vmap_area import VMALLOC_START
 from kmm_sim.mm.vmap_node import lazy_max_pages
@@ -241,6 +242,18 @@ def test_under_a_spinlock_a_debug_build_complains_and_a_teacher_stops_it(machine
     with machine.context("spinlock"):
         assert machine.vmalloc(PAGE_SIZE)
     assert machine.dmesg[0] == "BUG: sleeping function called from invalid context at include/linux/sched/mm.h:321"
+
+
+def test_pages_are_asked_for_a_hundred_at_a_time(monkeypatch):
+    asked, bulk = [], vmalloc.alloc_pages_bulk
+
+    def noted(node, gfp, count):
+        asked.append(count)
+        return bulk(node, gfp, count)
+
+    monkeypatch.setattr(vmalloc, "alloc_pages_bulk", noted)
+    Machine(memory="64 MiB").vmalloc(250 * PAGE_SIZE)
+    assert asked == [100, 100, 50]
 
 
 def test_vfree_in_an_interrupt_leaves_it_to_a_worker(machine):
