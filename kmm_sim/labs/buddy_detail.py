@@ -175,7 +175,6 @@ class DetailedBuddyLab(BuddyLab):
         below = _plot(state) | _fragmentation(state.pages)
         has_marks = any(zone.watermark[Wmark.LOW] or zone.pcp for zone in state.pages.zones) or state.cpu_lists
         rows: list[tuple[str, ...]] = [(f"m{n}", f"f{n}") for n in _names(state.pages)]
-        rows += [(f"p{n}",) for n in _names(state.pages)]
         rows.append(("q", "x"))
         if has_marks:
             below |= _marks(state.pages)
@@ -185,7 +184,8 @@ class DetailedBuddyLab(BuddyLab):
             rows.append(("b",))
         below |= _why(state)
         rows.append(("y",))
-        panels = tuple(dict.fromkeys(key for row in rows for key in row))
+        lines = [f"p{n}" for n in _names(state.pages)]  # at the foot
+        panels = tuple(dict.fromkeys([*(key for row in rows for key in row), *lines]))
         return {**scene, **below, "": replace(
             stage, panels=panels, layout=tuple(rows), forms=_forms(stage.forms, state.cpu_lists))}
 
@@ -205,9 +205,11 @@ class DetailedBuddyLab(BuddyLab):
         match action.get("do"):
             case "script":
                 name, seed = str(action.get("name")), action.get("seed", 0)
-                if name not in SCRIPTS or not isinstance(seed, int):
+                if name not in SCRIPTS:
                     raise ValueError(f"{name!r} is none of the scripts {', '.join(SCRIPTS)}")
                 return Script(name, seed)
+                if isinstance(seed, bool) or not isinstance(seed, int):
+                    raise ValueError(f"a seed is a whole number, not {seed!r}")
             case "drain":
                 return Drain()
             case "alloc" if (gfp := action.get("gfp")) in MORE_MASKS and gfp not in MASKS:
@@ -221,11 +223,18 @@ def _names(state: Snapshot) -> list[str]:
     return [str(zone.index) if len(state.zones) > 1 else "" for zone in state.zones]
 
 
-def _forms(forms: tuple[Form, ...], cpu_lists: bool) -> tuple[Form, ...]:
+def _scripts(state: Snapshot) -> dict[str, str]:
+    """Return the scripts that this machine is small enough for."""
+    size = sum(zone.managed_pages for zone in state.zones)
+    return {name: says for name, says in SCRIPTS.items() if size <= MOST or name != "take every page"}
+
+
+def _forms(forms: tuple[Form, ...], scripts: Mapping[str, str], cpu_lists: bool) -> tuple[Form, ...]:
     """Return the buddy lab's forms with more masks, and the form of the scripts."""
     alloc = replace(forms[0], parts=tuple(
         replace(part, options=tuple(MORE_MASKS)) if isinstance(part, Choice) else part for part in forms[0].parts))
-    name = Choice("name", "what to do", tuple(SCRIPTS), "take every page", tuple(SCRIPTS.values()))
+    first = "take every page" if "take every page" in scripts else "some traffic"
+    name = Choice("name", "what to do", tuple(scripts), first, tuple(scripts.values()))
     seed = Number("seed", "seed of the traffic", 1, 0, 999)
     script = Form("script", ("/* ", name, ", seed ", seed, " */"), "Do it", "several calls at once")
     drain = Form("drain", ("drain_all_pages(NULL);",), "Drain", "void drain_all_pages(struct zone *zone);")

@@ -52,6 +52,7 @@ TOLD = ("page allocation failure", "invoked oom-killer", "Out of memory", "Kille
 
 KINDS_OF_PAGE = ("unmovable", "movable", "reclaimable", "unmovable")
 ATOMIC = ("spinlock", "softirq", "hardirq", "irqs off")
+NOBODY = "nobody can sleep here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,17 +270,19 @@ def permissions(request: Request) -> Iterator[tuple[str, str, bool, str]]:
     direct = bool(gfp & Gfp.DIRECT_RECLAIM)
     why = "__GFP_DIRECT_RECLAIM" if direct else "no __GFP_DIRECT_RECLAIM"
     bad = direct and context in ATOMIC
-    yield "sleep", "sleep, reclaim", direct, f"{why}, but nobody can sleep here!" if bad else why
+    able = direct and not bad
+    yield "sleep", "sleep, reclaim", able, f"{why}, but {NOBODY}" if bad else why
     kswapd = bool(gfp & Gfp.KSWAPD_RECLAIM)
     yield "kswapd", "wake kswapd", kswapd, "__GFP_KSWAPD_RECLAIM" if kswapd else "no __GFP_KSWAPD_RECLAIM"
     for name, what, flag in (("io", "start I/O, to swap", Gfp.IO), ("fs", "enter filesystems", Gfp.FS)):
-        yes = direct and bool(gfp & flag)
-        yield name, what, yes, f"__GFP_{flag.name}" if yes else (
-            f"no __GFP_{flag.name}" if direct else "it reclaims nothing itself")
+        has = f"__GFP_{flag.name}" if gfp & flag else f"no __GFP_{flag.name}"
+        yes = able and bool(gfp & flag)
+        yield name, what, yes, NOBODY if bad else has if direct else "it reclaims nothing itself"
     yield "reserve", "go below min", *_reserves(gfp, order, context)
-    oom = direct and bool(gfp & Gfp.FS) and order <= PAGE_ALLOC_COSTLY_ORDER and gfp_zone(gfp) >= 2 and not gfp & (
+    oom = able and bool(gfp & Gfp.FS) and order <= PAGE_ALLOC_COSTLY_ORDER and gfp_zone(gfp) >= 2 and not gfp & (
         Gfp.NORETRY | Gfp.RETRY_MAYFAIL | Gfp.THISNODE) and context != "memalloc"
-    yield "oom", "have one killed", oom, _why_no_oom(gfp, order) if not oom else "small order, reclaim with FS"
+    no_oom = NOBODY if bad else _why_no_oom(gfp, order)
+    yield "oom", "have one killed", oom, "small order, reclaim with FS" if oom else no_oom
     fails = not (gfp & Gfp.NOFAIL and direct)
     yield "fail", "return NULL", fails, "look at the answer" if fails else "__GFP_NOFAIL"
     warn = fails and not gfp & Gfp.NOWARN

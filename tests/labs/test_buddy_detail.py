@@ -95,9 +95,19 @@ def test_a_script_that_cannot_be_done_says_why():
         do(buddy_lab(pages=16, detail=True), EVEN)
 
 
+@pytest.mark.parametrize(("pages", "first"), [(128, "take every page"), (129, "some traffic"), (1024, "some traffic")])
+def test_no_script_is_offered_that_the_machine_is_too_large_for(pages, first):
+    bench = buddy_lab(pages=pages, detail=True)
+    form = next(form for form in bench.scene[""]["forms"] if form["does"] == "script")
+    choice = next(part for part in form["parts"] if isinstance(part, dict) and "choice" in part)
+    assert ("take every page" in choice["options"]) is (pages <= 128)
+    assert choice["value"] == first
+    do(bench, {"do": "script", "name": first, "seed": 1})
+
+
 @pytest.mark.parametrize(("action", "reason"), [
     ({"do": "script", "name": "dance", "seed": 1}, "dance"),
-    ({"do": "script", "name": "some traffic", "seed": "x"}, "scripts"),
+    ({"do": "script", "name": "some traffic", "seed": "x"}, "^a seed is a whole number, not 'x'$"),
     ({"do": "alloc", "gfp": "GFP_NOWAIT", "order": "x"}, "whole number"),
     ({"do": "alloc", "gfp": "GFP_X", "order": 0}, "GFP_X"),
     ({"do": "walk", "order": 0}, "walk"),
