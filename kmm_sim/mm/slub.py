@@ -405,8 +405,10 @@ def alloc_single(s: SlubCache, gfp: int, orig_size: int) -> int:
     elif not is_new and slab.inuse == slab.objects:
         remove_partial(s, slab)
     ptr = slab.base + index * s.size
-    if gfp & ZERO:
-        s.slabs.node.memory.clear(ptr - PAGE_OFFSET, s.object_size)
+    if gfp & ZERO or s.pgdat.init_on_alloc:
+        # behind what kmalloc() was asked for a red zone begins, where that is written down
+        known = s.flags & SlabFlags.STORE_USER and s.flags & SlabFlags.KMALLOC
+        s.pgdat.memory.clear(ptr - PAGE_OFFSET, orig_size if known else s.object_size)
     return ptr
 
 
