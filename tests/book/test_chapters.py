@@ -42,10 +42,11 @@ def test_a_chapter_has_all_that_a_reader_may_expect(chapter_name, notebook):
     parts = {"the simulator's source": r"\{literalinclude\} /kmm_sim/", "a figure": r"figures/[\w-]+\.svg",
              "a piece of a real kernel": r"\{literalinclude\} recorded/", "how long it takes": r"minutes",
              "five questions": r"(?s)(?::class: quiz.*?){5}", "three exercises": r"(?s)(?:\{exercise\}.*?){3}",
-             "where to read on": r"Read on", "which version": r"6\.12"}
+             "where to read on": r"Read on", "the kernel's documentation of 6.12": r"docs\.kernel\.org/6\.12/",
+             "an article of LWN": r"lwn\.net/Articles/\d+/", "which version": r"6\.12"}
     assert not [part for part, pattern in parts.items() if not re.search(pattern, text)]
     words = len(re.sub(r"```.*?```", "", text, flags=re.DOTALL).split())
-    assert 1400 <= words <= 4500, f"{words} words: a chapter has 1,500 to 4,000"
+    assert 1500 <= words <= 4000, f"{words} words: a chapter has 1,500 to 4,000"
 
 
 def test_cells_call_and_do_not_compute(page_name, notebook):
