@@ -175,6 +175,8 @@ def _zone_from_dump(position: int, record: Mapping[str, Any]) -> Zone:
     for order, migratetype, pfns in record["free"]:
         for pfn in pfns:
             add_to_free_list(zone, pfn, order, migratetype, tail=True)
+    free = sum(len(pfns) << order for order, _, pfns in record["free"])
+    zone.nr_unaccounted = zone.managed_pages - free - sum(pcp.count for pcp in zone.per_cpu_pageset)
     return zone
 
 

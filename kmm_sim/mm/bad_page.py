@@ -35,6 +35,8 @@ __all__ = [
     "page_expected_state",
 ]
 
+DEFERRED_LIST, HUGETLB = 2, 3
+"""The tails in which a list head and notes of huge pages lie, where the others have TAIL_MAPPING."""
 LIST_POISON1 = 0xDEAD_0000_0000_0100
 LIST_POISON2 = 0xDEAD_0000_0000_0122
 
@@ -124,6 +126,7 @@ def check_new_pages(zone: Zone, pfn: int, order: int) -> bool:
         reason = page_bad_reason(page, PAGE_FLAGS_CHECK_AT_PREP)
         if reason:
             bad_page(node, page, reason)
+            zone.nr_unaccounted += 1 << order
             return True
     return False
 
@@ -135,9 +138,11 @@ def free_pages_prepare(node: Node, page: Page, order: int) -> bool:
     """
     if node.trace is not None:
         node.trace.note(MmPageFree, page.pfn, order)
-    page.order = -1
-    if not node.teaching and _any_bad(node, page, order):  # a teacher has looked before
+    held, page.order = 1 << page.order if page.order >= 0 else 0, -1
+    if not node.teaching and _any_bad(node, page, order, held):  # a teacher has looked before
+        page.zone.nr_unaccounted += held
         return False
+    page.zone.nr_unaccounted += held - (1 << order)  # of too small an order, the rest is lost
     page.flags &= ~PAGE_FLAGS_CHECK_AT_PREP
     page.private = 0
     if node.init_on_free:
@@ -147,10 +152,34 @@ def free_pages_prepare(node: Node, page: Page, order: int) -> bool:
     return True
 
 
-def _any_bad(node: Node, page: Page, order: int) -> bool:
-    """Report all pages of a block that do not look unused; return whether there are any."""
-    block = range(page.pfn + 1, page.pfn + (1 << order))
-    return sum([_is_bad(node, node.mem_map.get(tail)) for tail in block] + [_is_bad(node, page)]) > 0
+def _any_bad(node: Node, page: Page, order: int, held: int) -> bool:
+    """Report all pages of a block that do not look unused; of a compound page also those that are none of its tails."""
+    bad = 0
+    for nth in range(1, 1 << order):
+        if page.flags & PG_HEAD and nth >= held:
+            bad += _bad_tail(node, page.pfn + nth, nth)
+        bad += _is_bad(node, node.mem_map.get(page.pfn + nth))
+    return bad + _is_bad(node, page) > 0
+
+
+def _bad_tail(node: Node, pfn: int, nth: int) -> bool:
+    """Report the page in the place of the ``nth`` tail of a compound page whose tail it is not.
+
+    What the kernel sees first depends on the place: fields of the whole lie in the first tails.
+
+    Linux: free_tail_page_prepare(), mm/page_alloc.c
+    """
+    page, owner = node.pfn_to_page(pfn), block_around(node, pfn)
+    if page is None:
+        return False
+    place = pfn - owner.pfn if owner is not None and owner.flags & PG_HEAD else 0  # 0: nobody's tail
+    reason = "compound_head not consistent" if place else "PageTail not set"
+    if nth == DEFERRED_LIST and place != DEFERRED_LIST:
+        reason = "on deferred list"
+    elif nth > HUGETLB and place <= DEFERRED_LIST:
+        reason = "corrupted mapping in tail page"
+    bad_page(node, page, reason)
+    return True
 
 
 def _is_bad(node: Node, page: Page | None) -> bool:
@@ -166,7 +195,8 @@ def compound_head(node: Node, page: Page) -> Page:
     """Return the first page of the compound page that ``page`` is part of, or ``page`` itself.
 
     Linux: compound_head(), include/linux/page-flags.h
-    Simplified: the kernel writes the head's address into every tail; we look for the head.
+    Simplified: the kernel writes the head's address, and TAIL_MAPPING, into every tail; we look for
+    the head.  So a tail of somebody else's compound page stays one when it is reported.
     """
     owner = block_around(node, page.pfn)
     return owner if owner is not None and owner.flags & PG_HEAD else page

@@ -259,7 +259,8 @@ class Zone:
     all blocks but the untouched ones (those have the largest order, and are never a buddy).
     ``pcp`` are the per-CPU lists of the CPU that runs, ``cpu``, or None where there are none;
     ``lru`` are the page frames whose owner could move or reclaim them, ``suspects`` those that
-    somebody referred to while they were free.  Pages of ``highmem`` have no address of their own.
+    somebody referred to while they were free.  ``nr_unaccounted`` are pages in use by whom nobody knows:
+    since before a dump was taken, or lost by a broken caller.  Pages of ``highmem`` have no address of their own.
 
     Linux: struct zone, include/linux/mmzone.h
     """
@@ -290,6 +291,7 @@ class Zone:
     lru: set[int] = field(default_factory=set)
     nr_reserved_highatomic: int = 0
     nr_free_highatomic: int = 0
+    nr_unaccounted: int = 0
     watermark_boost_factor: int = 15000
     node: Node | None = None
     page_links: int = 0

@@ -204,6 +204,7 @@ def _free_tails(node: Node, page: Page, order: int) -> None:
     """Free all of a block but its first page, the larger pieces first."""
     if order and page.order == order:
         page.order = 0
+        page.zone.nr_unaccounted += (1 << order) - 1  # until they are free, a line below
         if node.trace is not None:
             node.trace.emit(HeadRemains(page.pfn))
     for size in range(order - 1, -1, -1):

@@ -101,6 +101,37 @@ def test_a_tail_page_freed_is_silent_and_noticed_when_the_block_comes_back():
     assert snapshot(machine).zones[0].nr_free_pages == 60, "the whole block is lost"
 
 
+def side_by_side(gfp, order, neighbour_gfp, neighbour_order):
+    """A compound page of ``order``, and a block of somebody else right behind it."""
+    machine = real(pages=64)
+    block = machine.alloc_pages(gfp, order)
+    pages = [machine.alloc_pages(neighbour_gfp, neighbour_order) for _ in range(1 << 5)]
+    assert block.pfn + (1 << order) in {page.pfn for page in pages if page}
+    return machine, block
+
+
+@pytest.mark.parametrize(("order", "neighbour", "size", "reasons"), [
+    (1, GFP_KERNEL, 0, {2: ["on deferred list", "nonzero _refcount"], 3: ["PageTail not set", "nonzero _refcount"]}),
+    (2, GFP_KERNEL, 0, {
+        nth: ["corrupted mapping in tail page", "nonzero _refcount"] for nth in (4, 5, 6, 7)}),
+    (2, GFP_KERNEL | Gfp.COMP, 2, {
+        4: ["corrupted mapping in tail page", "nonzero _refcount"], 5: ["corrupted mapping in tail page"],
+        6: ["corrupted mapping in tail page"], 7: ["compound_head not consistent"]}),
+    (1, GFP_KERNEL | Gfp.COMP, 1, {
+        2: ["on deferred list", "nonzero _refcount"], 3: ["compound_head not consistent"]}),
+])
+def test_a_compound_page_freed_with_too_large_an_order_is_not_whole(order, neighbour, size, reasons):
+    """free_tail_page_prepare() sees that these are not its tails, each in its own way."""
+    machine, block = side_by_side(GFP_KERNEL | Gfp.COMP, order, neighbour, size)
+    machine.free_pages(block, order + 1)
+    told = [event for event in machine.trace if isinstance(event, BadPage)]
+    assert [(event.pfn - block.pfn, event.reason) for event in told] == [
+        (nth, reason) for nth, each in reasons.items() for reason in each
+    ]
+    assert sum(line.startswith("BUG: Bad page state") for line in machine.dmesg) == len(told)
+    validate(machine)
+
+
 def test_a_mapped_page_that_comes_back_is_reported_and_lost():
     machine = real()
     page = machine.alloc_page(GFP_KERNEL)

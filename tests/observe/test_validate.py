@@ -156,6 +156,71 @@ def test_validate_names_what_is_broken(damage, sentence):
         validate(machine)
 
 
+def lose_a_largest_block_and_the_count_of_it(zone):
+    free_list = zone.free_area[10].free_list[1]
+    free_list.list_del(free_list.first())
+    zone.vm_stat_free -= 1 << 10
+
+
+def lose_a_page_of_the_per_cpu_lists(zone):
+    pcp = zone.per_cpu_pageset[0]
+    next(pfns for pfns in pcp.lists if pfns).pop()
+    pcp.count -= 1
+
+
+def count_highatomic_wrong(zone):
+    zone.nr_free_highatomic = 500
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lose_a_largest_block_and_the_count_of_it, "has 61440 pages; its blocks have 60416, and 0 are in use"),
+        (lose_a_page_of_the_per_cpu_lists, r"has 61440 pages; its blocks have 61439"),
+        (count_highatomic_wrong, "zone DMA32 counts 500 free pages of the highatomic reserve, its lists hold 0"),
+    ],
+)
+def test_validate_notices_a_page_that_is_nowhere(damage, sentence):
+    machine = Machine(memory="256 MiB")
+    machine.alloc_page(GFP_KERNEL)
+    validate(machine)
+    damage(machine.zones[1])
+    with pytest.raises(AssertionError, match=sentence):
+        validate(machine)
+
+
+def test_pages_that_a_broken_caller_loses_are_counted():
+    machine = Machine(memory="64 MiB", teaching=False)
+    lost = []
+    for freed in (1, 0, 3):
+        machine.free_pages(machine.alloc_pages(GFP_KERNEL, 3), freed)
+        validate(machine)
+        lost.append(sum(zone.nr_unaccounted for zone in machine.zones))
+    assert lost == [6, 13, 13]
+    page = machine.alloc_pages(GFP_KERNEL, 2)
+    machine.get_page(page)
+    machine.free_pages(page, 2)
+    validate(machine)
+    machine.free_pages(page, 0)
+    validate(machine)
+    double = machine.alloc_page(GFP_KERNEL)
+    for _ in range(2):
+        machine.free_page(double)
+    assert machine.alloc_page(GFP_KERNEL)
+    validate(machine)
+    assert sum(zone.nr_unaccounted for zone in machine.zones) == 14
+
+
+def test_pages_that_were_in_use_before_a_dump_stay_so():
+    machine = Machine.preset("the recorded VM")
+    before = [zone.nr_unaccounted for zone in machine.zones]
+    assert all(0 <= count < zone.managed_pages for count, zone in zip(before, machine.zones, strict=True))
+    for _ in range(50):
+        machine.alloc_pages(GFP_KERNEL, 2)
+    validate(machine)
+    assert [zone.nr_unaccounted for zone in machine.zones] == before
+
+
 def test_validate_notices_a_page_that_is_free_and_held():
     machine, _ = broken()
     machine.node.page(9).order = 0
