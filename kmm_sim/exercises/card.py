@@ -127,7 +127,7 @@ MARK = {"right": "✓", "wrong": "✗", "raised": "!", "not-attempted": "…"}
 QUIET = "128, 128, 128"
 
 BOX = ("border:1px solid rgba({accent},.45);border-left:.3rem solid rgb({accent});border-radius:.4rem;"
-       "background:rgba({accent},.09);color:inherit;padding:.6rem .9rem;margin:.3rem 0;max-width:46rem;"
+       "background:rgba({accent},.09);color:inherit;padding:.6rem .9rem;margin:.3rem 0;max-width:49rem;"
        "font-size:.95em;line-height:1.5;text-align:left;overflow-wrap:anywhere")
 BADGE = ("display:inline-block;box-sizing:border-box;min-width:1.5em;text-align:center;font-weight:700;line-height:1.5;"
          "margin-right:.5em;border-radius:1em;border:1px solid rgb({accent});background:rgba({accent},.25)")
@@ -136,7 +136,9 @@ LATER = "margin:.45rem 0 0;padding:0"
 MONO = "font-family:var(--pst-font-family-monospace,var(--jp-code-font-family,ui-monospace,monospace));font-size:.92em"
 CODE = f"{MONO};color:inherit;background:rgba({QUIET},.16);border:0;border-radius:.2rem;padding:.05em .3em"
 BLOCK = (f"{MONO};color:inherit;background:rgba({QUIET},.12);border:0;border-radius:.3rem;padding:.5rem .7rem;"
-         "margin:.45rem 0 0;overflow-x:auto;white-space:pre;overflow-wrap:normal;line-height:1.45")
+         "margin:.45rem 0 0;overflow-x:auto;overflow-wrap:normal;line-height:1.45;font-size:.82em;white-space:")
+WIDE = 99  # columns of a line of /proc/buddyinfo, which a card has room for
+COLUMNS = re.compile(r"\S(?: {2,}\S+(?: \S+)*){3}")  # a line with three gaps
 ROWS = "display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem .9rem;margin:.45rem 0 0"
 CELL = "display:block;float:none;width:auto;margin:0;padding:0"  # JupyterLab floats a <dt> and makes it a fifth wide
 LABEL = f"{CELL};font-weight:400;opacity:.8"
@@ -165,7 +167,8 @@ def _html_part(part: Part) -> str:
         case Text(words):
             return f'<p style="{LATER}">{_inline(words)}</p>'
         case Code(source):
-            return f'<pre tabindex="0" style="{BLOCK}">{escape(source)}</pre>'
+            wrap = "pre-wrap" if max(map(len, source.split("\n"))) > WIDE and not COLUMNS.search(source) else "pre"
+            return f'<pre tabindex="0" style="{BLOCK}{wrap}">{escape(source)}</pre>'
         case Steps(sentences):
             items = "".join(f'<li style="margin:.2rem 0">{_inline(sentence)}</li>' for sentence in sentences)
             return f'<ol style="margin:.45rem 0 0;padding-left:1.4em">{items}</ol>'

@@ -8,7 +8,8 @@ Some names that are spoken do not contain the words that are seen, so that nobod
 the fold of a cell is "Toggle hidden content", the field "Search Ctrl+K" is "Search".  Without that name the words that
 are seen are the name.  And the left column belongs to no landmark.
 
-A wide table scrolls on a phone, and only who can point at it reaches what is out of sight: it takes the focus.
+A wide table scrolls on a phone, and only who can point at it reaches what is out of sight: it takes the focus.  What a
+cell or a kernel says scrolls too, and a long sentence is cut where it matters: without columns it is wrapped.
 
 The pictures in the menu of the launch buttons are wanted only once it opens, those that cells draw once they are near,
 the script of tabs only where there are any.
@@ -19,6 +20,7 @@ one that forgets; what is ours (its names begin with kmm) is refused as before, 
 
 import re
 import struct
+from html import unescape
 from pathlib import Path
 
 from .policy import with_policy
@@ -38,7 +40,10 @@ FORGETFUL = """<script>
   }
   </script>
   """
+OUTPUT = re.compile(r'(<div class="(?:output [^"]*highlight-|highlight-text )[^"]*)("><div class="highlight"><pre>)'
+                    r'(.*?)(?=</pre>)', re.DOTALL)
 DRAWN = re.compile(r'<img alt="[^"]*_images/[^"]*" src="([^"]*_images/[^"]*\.png)" ?/>')
+COLUMNS = re.compile(r"\S(?: {2,}\S+(?: \S+)*){3}")  # a line with three gaps
 REPAIRS = (
     (re.compile(r'(?<!  </script>\n  )(?=<script data-cfasync="false">)'), FORGETFUL),
     (re.compile(r'[ \t]*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>\n?'), ""),
@@ -68,8 +73,14 @@ def mend(text: str, folder: Path) -> str:
     """Return a page without these faults; ``folder`` is where it stands."""
     for fault, cure in REPAIRS:
         text = fault.sub(cure, text)
+    text = OUTPUT.sub(lambda found: found[1] + (" kmm-prose" if is_prose(found[3]) else "") + found[2] + found[3], text)
     text = DRAWN.sub(lambda found: drawn(found[1], folder), text)
     return text if "sd-tab-set" in text else TABS.sub("", text)
+
+
+def is_prose(output: str) -> bool:
+    """Has an output no columns?  As in `web/session/output.js`."""
+    return not COLUMNS.search(unescape(re.sub(r"<[^>]*>", "", output)))
 
 
 def drawn(source: str, folder: Path) -> str:

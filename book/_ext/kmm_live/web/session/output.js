@@ -161,13 +161,18 @@ class Content {
 /** A block of text as the book's own outputs look. */
 export function block(text, kind) {
   const box = document.createElement("div");
-  box.className = `output ${kind} highlight-myst-ansi notranslate`;
+  box.className = `output ${kind} highlight-myst-ansi notranslate${isProse(text) ? " kmm-prose" : ""}`;
   const pre = document.createElement("pre");
   pre.append(...ansiToNodes(text.replace(/\n+$/, ""))); // as the book does with its own
   const frame = Object.assign(document.createElement("div"), { className: "highlight" });
   frame.append(pre);
   box.append(frame);
   return box;
+}
+
+/** Has a text no columns? As in `mend.py`; without the codes of colours. */
+function isProse(text) {
+  return !/\S(?: {2,}\S+(?: \S+)*){3}/.test(text.replace(/\x1b\[[0-9;]*m/g, ""));
 }
 
 /** What a terminal shows of this text: after a carriage return the line is written over. */
