@@ -4,7 +4,8 @@
 There is one frame an event, or one a call, as the lab's view has it.  To act on an earlier
 moment, the run takes the machine back: it restores the machine as it was at first and makes
 the calls again, which gives the same state because a machine has no chance in it.  What came
-later is gone, as after any undo.
+later is gone, as after any undo.  Once a call has failed, a copy is kept of the machine before it:
+whoever tries again and again does not wait for all calls each time.
 """
 
 from __future__ import annotations
@@ -22,13 +23,17 @@ from kmm_sim.labs.view import Called, Desk, On, View
 from kmm_sim.machine import Machine
 from kmm_sim.trace import Event, Trace
 
-__all__ = ["Call", "Frame", "Lab", "Run"]
+__all__ = ["Call", "Frame", "Lab", "Refused", "Run"]
 
 Frame = list[Any]
 """``[event, patch]``, and at the first event of a call ``[event, patch, call, action, question]``.
 
 The last two only where there are: a reader's call has the action that asked for it; see kmm_sim.labs.ask.
 """
+
+
+class Refused(ValueError):
+    """A call that was not made: it changed nothing yet, so there is nothing to put back."""
 
 
 class Call(Protocol):
@@ -81,6 +86,7 @@ class Run:
     def _begin(self) -> None:
         """Take the machine as it is now for the start: nothing before it can be undone."""
         self.first = _copy(self.machine)
+        self.saved = 0, self.first  # a copy, and how many calls it has behind it
         self.floor = len(self.frames)
         self.calls: list[tuple[Call, int]] = []  # each with the number of frames once it was made
         self._look()
@@ -116,9 +122,14 @@ class Run:
         undone = self._take_back(len(self.frames) if at is None else at)
         try:
             answer = call(self.machine)
+        except Refused:
+            if undone:
+                self._put_back(undone)
+            raise
         except Exception:
             self._put_back(undone)
             raise
+        self._forget_copy()
         kept = self.calls[-1][1] if self.calls else self.floor
         del self.frames[kept:]
         self._record(call.text(), answer, action)
@@ -128,6 +139,7 @@ class Run:
     def reset(self) -> int:
         """Go back to the recorded run; return how many frames still stand, which is the floor's number."""
         self._take_back(self.floor)
+        self._forget_copy()
         kept = self.floor
         del self.frames[kept:]
         for call in self.recorded:
@@ -161,22 +173,30 @@ class Run:
         if not undone:
             return []
         del self.calls[stand:]
-        _restore(self.machine, _copy(self.first))
-        for call, _ in self.calls:
-            call(self.machine)
+        self._rewind()
         self._look()
         return undone
 
     def _put_back(self, undone: list[tuple[Call, int]]) -> None:
-        """Make the calls again that were undone for one that failed, perhaps halfway."""
-        again = undone
-        if isinstance(self.machine, Desk) or any(self._events()):
-            _restore(self.machine, _copy(self.first))
-            again = self.calls + undone
-        for call, _ in again:
-            call(self.machine)
+        """Bring the machine back to where it was before a call that failed, perhaps halfway."""
         self.calls += undone
+        if undone or isinstance(self.machine, Desk) or any(self._events()):
+            self._rewind()
+            if self.saved[0] < len(self.calls):
+                self.saved = len(self.calls), _copy(self.machine)
         self._look()
+
+    def _rewind(self) -> None:
+        """Let the machine have just the calls behind it that stand: from a copy, and what came after it."""
+        made, state = self.saved if self.saved[0] <= len(self.calls) else (0, self.first)
+        _restore(self.machine, _copy(state))
+        for call, _ in self.calls[made:]:
+            call(self.machine)
+
+    def _forget_copy(self) -> None:
+        """Forget the copy if it has calls behind it that do not stand any more."""
+        if self.saved[0] > len(self.calls):
+            self.saved = 0, self.first
 
     def _events(self) -> Iterator[Event]:
         """Yield what was traced since the last look, machine by machine."""

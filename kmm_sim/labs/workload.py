@@ -15,7 +15,7 @@ from typing import Any
 from kmm_sim.calls.slab import ALLOCATORS
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.opening import Opening
-from kmm_sim.labs.run import Call, Run
+from kmm_sim.labs.run import Call, Refused, Run
 from kmm_sim.labs.scene import Choice, Form, Node, Number, Plot, Row, Scene, Series, Stage, Table, Text
 from kmm_sim.labs.view import Called, Desk, View
 from kmm_sim.machine import Machine
@@ -103,7 +103,7 @@ class Pass:
         """Let them pass; return what they brought."""
         machines, failures = desk.machines, {name: desk.traffic[name].failures for name in NAMES}
         if desk.traffic["A"].now + self.seconds > LONGEST:
-            raise ValueError(f"the curves end at {LONGEST} seconds: begin anew")
+            raise Refused(f"the curves end at {LONGEST} seconds: begin anew")
         for name in NAMES:
             taken = [sample(machines[name], second) for second in desk.traffic[name].seconds(
                 machines[name], self.seconds) if second % EVERY == 0]

@@ -2,13 +2,15 @@
 
 import copy
 import random
+from types import MappingProxyType
 
 import pytest
 
 from kmm_sim import GFP_KERNEL, KernelBug, Machine
 from kmm_sim.labs.buddy import Allocate, BuddyLab, Free
-from kmm_sim.labs.run import Run
-from kmm_sim.labs.scene import apply, encode
+from kmm_sim.labs.run import Refused, Run
+from kmm_sim.labs.scene import Line, Stage, apply, encode
+from kmm_sim.labs.view import Desk, View
 from kmm_sim.observe import snapshot, validate
 
 KERNEL = int(GFP_KERNEL)
@@ -121,3 +123,86 @@ def test_any_mixture_of_calls_and_moments_ends_in_the_machines_own_state(seed):
             call = Allocate(KERNEL, rng.choice((0, 0, 1, 2, 7)))
         run.make(call, at)
         assert agrees(run)
+
+
+class Count:
+    """A lab on a desk whose number each call adds to; ``made`` is how often any call was made."""
+
+    view = View(lambda desk: desk.number)
+    phrases = MappingProxyType({})
+    made = 0
+
+    def draw(self, number):
+        return {"": Stage("Numbers", ("n",)), "n": Line("number", str(number))}
+
+    def tell(self, event):
+        return "other", "", ""
+
+
+class Add:
+    def __init__(self, number, error=None):
+        self.number, self.error = number, error
+
+    def text(self):
+        return f"add({self.number})"
+
+    def __call__(self, desk):
+        Count.made += 1
+        if self.error is Refused:
+            raise Refused("no")
+        desk.number += self.number
+        if self.error:
+            raise self.error("halfway")
+
+
+@pytest.fixture
+def counting():
+    run = Run(Desk(number=0), Count())
+    for number in range(1, 21):
+        run.make(Add(number))
+    Count.made = 0
+    return run
+
+
+def test_a_call_that_is_refused_before_it_did_anything_costs_nothing(counting):
+    for _ in range(100):
+        with pytest.raises(Refused):
+            counting.make(Add(1, Refused))
+    assert (Count.made, counting.machine.number) == (100, 210)
+
+
+def test_calls_that_fail_halfway_again_and_again_do_not_make_all_the_others_again(counting):
+    for _ in range(100):
+        with pytest.raises(KeyError):
+            counting.make(Add(1000, KeyError))
+        assert counting.machine.number == 210
+    assert Count.made == 100 + 20
+    counting.make(Add(5))
+    with pytest.raises(KeyError):
+        counting.make(Add(1000, KeyError))
+    assert counting.machine.number == 215
+
+
+@pytest.mark.parametrize("error", [Refused, KeyError])
+def test_a_failure_at_an_earlier_moment_puts_back_what_came_after_it(counting, error):
+    for at in (20, 3, 0, 12):
+        with pytest.raises(error):
+            counting.make(Add(1000, error), at=at)
+        assert (counting.machine.number, len(counting.calls)) == (210, 20)
+    counting.make(Add(100), at=3)
+    with pytest.raises(KeyError):
+        counting.make(Add(1000, KeyError))
+    assert counting.machine.number == 1 + 2 + 3 + 100
+
+
+def test_a_copy_of_what_was_undone_is_never_used(counting):
+    with pytest.raises(KeyError):
+        counting.make(Add(1000, KeyError))
+    counting.make(Add(100), at=3)
+    for number in range(30):
+        counting.make(Add(number))
+    counting.make(Add(0), at=22)
+    assert counting.machine.number == 106 + sum(range(18))
+    counting.keep_as_recorded()
+    counting.reset()
+    assert counting.machine.number == 106 + sum(range(18))

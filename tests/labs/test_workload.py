@@ -55,11 +55,13 @@ def test_another_setting_begins_anew_with_both():
     validate(run.machine.B)
 
 
-def test_the_curves_end_somewhere():
+def test_the_curves_end_somewhere_and_nothing_is_run_again_for_who_goes_on(monkeypatch):
     run = workload_lab(seconds=10).run
     run.machine.traffic["A"].now = 595.0
-    with pytest.raises(ValueError, match="600 seconds"):
-        run.make(Pass(10))
+    monkeypatch.setattr(run, "_rewind", lambda: pytest.fail("the whole run, made again"))
+    for _ in range(100):
+        with pytest.raises(ValueError, match="600 seconds"):
+            run.make(Pass(10))
 
 
 @pytest.mark.parametrize("action", [
