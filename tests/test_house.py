@@ -190,3 +190,16 @@ def test_the_versions_that_are_pinned_agree():
     locked = set(pin.findall((ROOT / "requirements.lock").read_text()))
     for name in ("requirements.txt", "requirements-test.txt"):
         assert set(pin.findall((ROOT / name).read_text())) <= locked, f"{name} changed: run `make lock`"
+
+
+def test_nothing_is_misspelt():
+    """As `make lint` has it, with the words of the kernel."""
+    done = subprocess.run([Path(sys.executable).with_name("codespell")], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_misspelt_word_of_the_kernel_is_found(tmp_path):
+    (tmp_path / "page.md").write_text("Pages of the k" "maloc class.")  # in pieces, as above
+    done = subprocess.run([Path(sys.executable).with_name("codespell"), tmp_path / "page.md"], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert "maloc ==> kmalloc" in done.stdout
