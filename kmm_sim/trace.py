@@ -30,10 +30,10 @@ class Event:
 
 
 def _text(name: str, value: object) -> str:
-    """Write page frame numbers in hexadecimal and truths as 0 and 1, as the kernel does."""
+    """Write page frame numbers and addresses in hexadecimal and truths as 0 and 1, as the kernel does."""
     if value is None:
         return "0x0"
-    if name in ("pfn", "buddy"):
+    if name in ("pfn", "buddy", "ptr", "base_addr"):
         return f"{value:#x}"
     return str(int(value)) if isinstance(value, int) else str(value)
 

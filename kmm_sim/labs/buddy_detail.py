@@ -14,6 +14,7 @@ from typing import Any
 
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.buddy import LETTERS, MASKS, Allocate, BuddyLab
+from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.run import Call
 from kmm_sim.labs.scene import (
     Choice,
@@ -192,7 +193,7 @@ class DetailedBuddyLab(BuddyLab):
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return an event as a phrase; of a call that traces nothing, a sentence."""
         if isinstance(event, Called):
-            return "other", "nothing", "Nothing changed."
+            return "other", ftrace(event.events), "Nothing changed."
         return super().tell(event)
 
     def ask(self, before: Any, events: Sequence[Event]) -> Question | None:
@@ -207,10 +208,10 @@ class DetailedBuddyLab(BuddyLab):
                 name, seed = str(action.get("name")), action.get("seed", 0)
                 if name not in SCRIPTS:
                     raise ValueError(f"{name!r} is none of the scripts {', '.join(SCRIPTS)}")
-                return Script(name, seed)
                 if isinstance(seed, bool) or not isinstance(seed, int):
                     raise ValueError(f"a seed is a whole number, not {seed!r}")
             case "drain":
+                return Script(name, seed)
                 return Drain()
             case "alloc" if (gfp := action.get("gfp")) in MORE_MASKS and gfp not in MASKS:
                 call = super().read({**action, "gfp": "GFP_KERNEL"})

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Run
 from kmm_sim.labs.scene import (
@@ -196,6 +197,7 @@ def _used_machine() -> Machine:
     for page in pages:
         if page is not None and (page.pfn % 9 or 256 <= page.pfn < 288):
             machine.free_page(page)
+    machine.trace.clear()
     return machine
 
 
@@ -312,7 +314,7 @@ class ChooseLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return the decision as a phrase."""
         assert isinstance(event, Called)
-        return "other", str(event.answer).partition(". It gives")[0], str(event.answer)
+        return "other", ftrace(event.events), str(event.answer)
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for ``{"do": "choose", "size": ..., "need": [words]}``.  Raises ValueError if it is none."""

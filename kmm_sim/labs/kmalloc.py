@@ -17,6 +17,7 @@ from typing import Any
 from kmm_sim.errors import KernelBug
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Run
 from kmm_sim.labs.scene import (
@@ -366,8 +367,7 @@ class KmallocLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return a call's answer as a phrase."""
         assert isinstance(event, Called)
-        own = [str(each) for each in event.events if str(each).startswith(("kmalloc:", "kfree:"))]
-        return "other", own[-1] if own else "(no tracepoint)", str(event.answer)
+        return "other", ftrace(event.events), str(event.answer)
 
     def ask(self, before: KmallocState, events: Sequence[Event]) -> Question | None:
         """Return a question about a request: how many bytes it gives; none about other calls."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from kmm_sim.boot import parse_size
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Run
 from kmm_sim.labs.scene import Choice, Form, Node, Plot, Row, Scene, Series, Stage, Table, Text
@@ -89,7 +90,7 @@ class MemMapLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return what was worked out."""
         assert isinstance(event, Called)
-        return "other", f"= {event.answer}", f"One struct page for each page: {event.answer} of memory."
+        return "other", ftrace(event.events), f"One struct page for each page: {event.answer} of memory."
 
     def read(self, action: Mapping[str, Any]) -> Work:
         """Return the sum that an action asks for; ValueError if a size is none of those on offer."""

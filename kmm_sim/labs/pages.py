@@ -16,6 +16,7 @@ from typing import Any
 from kmm_sim.boot import parse_size
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Run
 from kmm_sim.labs.scene import (
@@ -238,7 +239,7 @@ class PagesLab:
         assert isinstance(event, Called)
         answer = event.answer
         told = [each for each in event.events if isinstance(each, MmPageAlloc | MmPageFree | PageRefMod)]
-        line = str(told[-1]) if told else "no event"
+        line = ftrace(event.events)
         match told[-1:], answer:
             case [MmPageAlloc(pfn=None)], _:
                 words = "No zone may give so many pages: the caller gets NULL."
@@ -249,7 +250,6 @@ class PagesLab:
             case [PageRefMod(pfn=pfn, count=count)], _:
                 words = f"pfn {pfn:#x} has {count} reference{'s' * (count != 1)} now."
             case _, int():
-                line = f"= {answer:#010x}"
                 words = f"The page is seen at address {answer:#x}."
             case _:
                 words = answer or "Done. The allocator was not asked."

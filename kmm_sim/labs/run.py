@@ -110,7 +110,7 @@ class Run:
         return list(self._heights)
 
     def _mark(self) -> None:
-        self.seen = {name: len(machine.trace) for name, machine in _machines(self.machine).items()}
+        self.seen = {name: (machine.trace, len(machine.trace)) for name, machine in _machines(self.machine).items()}
 
     def make(self, call: Call, at: int | None = None, *, action: Mapping[str, Any] | None = None) -> int:
         """Make ``call`` at frame ``at`` (None: now); return how many earlier frames still stand.
@@ -202,7 +202,8 @@ class Run:
         """Yield what was traced since the last look, machine by machine."""
         machines = _machines(self.machine)
         for name, machine in machines.items():
-            for event in machine.trace[self.seen[name] :]:
+            trace, seen = self.seen.get(name, (machine.trace, 0))
+            for event in machine.trace[seen if machine.trace is trace else 0 :]:  # a call may put another machine there
                 yield On(name, event) if len(machines) > 1 else event
 
     def _record(self, text: Text, answer: object, action: Mapping[str, Any] | None = None) -> None:

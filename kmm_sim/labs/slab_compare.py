@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.link import Value
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Run
@@ -34,11 +35,12 @@ from kmm_sim.labs.scene import (
     Text,
 )
 from kmm_sim.labs.slab_calls import cache_of, slot_of
-from kmm_sim.labs.view import Called, Desk, View
+from kmm_sim.labs.view import Called, Desk, On, View
 from kmm_sim.machine import Machine
 from kmm_sim.mm.gfp import GFP_KERNEL
 from kmm_sim.mm.page import PAGE_SIZE
 from kmm_sim.mm.slab_common import SlabFlags
+from kmm_sim.mm.slab_events import SlabEvent
 from kmm_sim.observe import lists_snapshot, slab_snapshot, slob_snapshot
 from kmm_sim.trace import Event
 
@@ -264,9 +266,7 @@ class ThreeSlabsLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return a call's answer as a phrase."""
         assert isinstance(event, Called)
-        own = [str(each.event) for each in event.events  # type: ignore[attr-defined]
-               if str(each.event).startswith("kmem_cache_")]  # type: ignore[attr-defined]
-        return "other", own[0].partition(" ptr=")[0] if own else "kmem_cache_shrink", str(event.answer)
+        return "other", ftrace(each for each in event.events if _of_slabs(each)), str(event.answer)
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: get, free or shrink.  Raises ValueError if it is none."""
@@ -314,6 +314,11 @@ def _look(desk: ThreeDesk) -> ThreeState:
     size = dict(zip(CACHES, desk.sizes, strict=True))
     held = {letter: cache for letter, (cache, _addresses) in desk.held.items()}
     return ThreeState(slabs, sum(size[cache] for cache in held.values()), held)
+
+
+def _of_slabs(event: Event) -> bool:
+    """Return whether an event of one of the machines is its slab allocator's: it has only so much room for each."""
+    return isinstance(event, On) and isinstance(event.event, SlabEvent)
 
 
 Letters = Mapping[tuple[int, int], str]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.link import Value
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Run
@@ -257,8 +258,7 @@ class SlabDebugLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return a call's answer as a phrase."""
         assert isinstance(event, Called)
-        own = [str(each) for each in event.events if str(each).startswith("kmem_cache_")]
-        return "other", own[-1] if own else "(no tracepoint)", str(event.answer)
+        return "other", ftrace(event.events), str(event.answer)
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: take, write or free.  Raises ValueError if it is none."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Run
 from kmm_sim.labs.scene import Choice, Form, Line, Node, Number, Plot, Row, Scene, Series, Stage, Table, Text
@@ -152,8 +153,8 @@ class ZonesLab:
             refused = gave.pop("", 0)
             words = " and ".join(f"{count:,} from {zone}" for zone, count in gave.items()) or "nothing"
             end = "; then NULL: no zone may give more." if refused else "."
-            return "other", f"taken: {words}", f"The caller gets {words}{end}"
-        return "other", f"freed: {event.answer}", f"{event.answer:,} blocks are given back."
+            return "other", ftrace(event.events), f"The caller gets {words}{end}"
+        return "other", ftrace(event.events), f"{event.answer:,} blocks are given back."
 
     def ask(self, before: ZonesState, events: Sequence[Event]) -> Question | None:
         """Return a question about a call: which zone gives most, or whether all is served."""

@@ -6,7 +6,8 @@ The names that begin with ``mm_`` are Linux's own tracepoints.  Those that begin
 list.  Between leaving a list and reaching a caller or another list, a block is *in hand*.
 
 Linux: include/trace/events/kmem.h
-Simplified: page frame numbers only; the hashed pointers of ``page=`` are left out.
+Simplified: page frame numbers only; the hashed pointers of ``page=`` are left out everywhere.
+What else a line of Linux has, and ours has not, stands at the event.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class MmPageAlloc(Event):
-    """The caller got the block at pfn, or nothing (pfn is None)."""
+    """The caller got the block at pfn, or nothing (pfn is None).
+
+    Simplified: left out are ``page=``.
+    """
 
     tracepoint = "mm_page_alloc"
     pfn: int | None
@@ -73,7 +77,10 @@ class MmPageAlloc(Event):
 
 @dataclass(frozen=True, slots=True)
 class MmPageFree(Event):
-    """The caller gave the block at pfn back; it is in hand now."""
+    """The caller gave the block at pfn back; it is in hand now.
+
+    Simplified: left out are ``page=``.
+    """
 
     tracepoint = "mm_page_free"
     pfn: int
@@ -85,6 +92,8 @@ class MmPageAllocExtfrag(Event):
     """A request had to be served from another migratetype's block of ``fallback_order``.
 
     ``change_ownership``: the pageblock around it became one of the request's type.
+
+    Simplified: left out are ``page=``, ``pageblock_order=``, ``fragmenting=``.
     """
 
     tracepoint = "mm_page_alloc_extfrag"
@@ -200,7 +209,10 @@ class PcpDel(Event):
 
 @dataclass(frozen=True, slots=True)
 class MmPagePcpuDrain(Event):
-    """A block went from a CPU's own list back to the buddy system."""
+    """A block went from a CPU's own list back to the buddy system.
+
+    Simplified: left out are ``page=``.
+    """
 
     tracepoint = "mm_page_pcpu_drain"
     pfn: int
@@ -249,7 +261,10 @@ class SetWatermarks(Event):
 
 @dataclass(frozen=True, slots=True)
 class PageRefMod(Event):
-    """Somebody took (val 1) or gave back (val -1) a reference; now there are ``count``."""
+    """Somebody took (val 1) or gave back (val -1) a reference; now there are ``count``.
+
+    Simplified: left out are ``flags=``, ``mapcount=``, ``mapping=``, ``mt=``.
+    """
 
     tracepoint = "page_ref_mod"
     pfn: int
@@ -285,7 +300,10 @@ class SlowPath(Event):
 
 @dataclass(frozen=True, slots=True)
 class MmLruInsertion(Event):
-    """A page in use may be reclaimed from now on: a file's page, or anonymous memory."""
+    """A page in use may be reclaimed from now on: a file's page, or anonymous memory.
+
+    Simplified: left out are ``page=``; the flags stand as ``anon=`` and ``dirty=``, and no list is named.
+    """
 
     tracepoint = "mm_lru_insertion"
     pfn: int
@@ -302,6 +320,9 @@ class MmVmscanWakeupKswapd(Event):
     zid: int
     order: int
     gfp: int
+
+    def __str__(self) -> str:
+        return f"{self.tracepoint}: nid={self.nid} order={self.order} gfp_flags={gfp_names(self.gfp) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +350,9 @@ class MmVmscanDirectReclaimBegin(Event):
     order: int
     gfp: int
 
+    def __str__(self) -> str:
+        return f"{self.tracepoint}: order={self.order} gfp_flags={gfp_names(self.gfp) or 'none'}"
+
 
 @dataclass(frozen=True, slots=True)
 class MmVmscanDirectReclaimEnd(Event):
@@ -340,7 +364,10 @@ class MmVmscanDirectReclaimEnd(Event):
 
 @dataclass(frozen=True, slots=True)
 class MmVmscanWriteFolio(Event):
-    """A page was written to swap by whoever reclaims; it is clean now."""
+    """A page was written to swap by whoever reclaims; it is clean now.
+
+    Simplified: left out are ``page=``; of the flags only ``anon=``.
+    """
 
     tracepoint = "mm_vmscan_write_folio"
     pfn: int
@@ -357,7 +384,10 @@ class FlusherWrite(Event):
 
 @dataclass(frozen=True, slots=True)
 class MmCompactionBegin(Event):
-    """Compaction begins to make a block of ``order`` in a zone."""
+    """Compaction begins to make a block of ``order`` in a zone.
+
+    Simplified: left out are the bounds and the positions of the scanners, ``mode=``; ours names the zone and the order.
+    """
 
     tracepoint = "mm_compaction_begin"
     zone: int
@@ -366,7 +396,10 @@ class MmCompactionBegin(Event):
 
 @dataclass(frozen=True, slots=True)
 class MmCompactionEnd(Event):
-    """Compaction made the block, or could not."""
+    """Compaction made the block, or could not.
+
+    Simplified: left out are the bounds and the positions of the scanners, ``mode=``; the status is ``success=``.
+    """
 
     tracepoint = "mm_compaction_end"
     zone: int
@@ -375,7 +408,10 @@ class MmCompactionEnd(Event):
 
 @dataclass(frozen=True, slots=True)
 class MmMigratePage(Event):
-    """What was in the page at pfn is in the page ``to`` now, and so is its owner."""
+    """What was in the page at pfn is in the page ``to`` now, and so is its owner.
+
+    Simplified: Linux counts the pages of a batch in ``mm_migrate_pages``; ours tells each.
+    """
 
     tracepoint = "mm_migrate_page"
     pfn: int
@@ -390,10 +426,16 @@ class OutOfMemory(Event):
     order: int
     gfp: int
 
+    def __str__(self) -> str:
+        return f"{self.tracepoint}: order={self.order} gfp_flags={gfp_names(self.gfp) or 'none'}"
+
 
 @dataclass(frozen=True, slots=True)
 class MarkVictim(Event):
-    """The OOM killer has chosen a process."""
+    """The OOM killer has chosen a process.
+
+    Simplified: left out are what the process has of memory, ``uid=``, ``oom_score_adj=``.
+    """
 
     tracepoint = "mark_victim"
     pid: int

@@ -40,7 +40,9 @@ def test_the_frames_tell_the_story_of_the_chapter(lab):
 
 
 def test_the_log_is_what_the_tracepoint_says(lab):
-    assert lab.frames[0][0][1].startswith("kmalloc: ptr=0xffff888000000000 bytes_req=100 bytes_alloc=128")
+    page, kmalloc = lab.frames[0][0][1].splitlines()
+    assert page.startswith("mm_page_alloc: pfn=0x0 order=0")
+    assert kmalloc.startswith("kmalloc: ptr=0xffff888000000000 bytes_req=100 bytes_alloc=128")
     assert lab.frames[3][0][1].startswith("kfree: ptr=")
 
 
