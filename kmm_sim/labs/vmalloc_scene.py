@@ -61,7 +61,7 @@ NAMES = "ABCDEF" + "HIJKLMNOQRSUVXYZ"
 KINDS = (
     *(Kind(name, TONES[nth % len(TONES)], ("vm.kind.area", name)) for nth, name in enumerate(NAMES[:4])),
     Kind("G", 4, ("vm.kind.guard",)),
-    Kind("T", 4, ("vm.kind.table",)),
+    Kind("T", 6, ("vm.kind.table",)),
     Kind("P", 5, ("vm.kind.pages",)),
     Kind("x", 0, ("vm.kind.others",)),
     Kind("w", 0, ("vm.kind.lazy",)),
