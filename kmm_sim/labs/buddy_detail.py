@@ -188,7 +188,8 @@ class DetailedBuddyLab(BuddyLab):
         lines = [f"p{n}" for n in _names(state.pages)]  # at the foot
         panels = tuple(dict.fromkeys([*(key for row in rows for key in row), *lines]))
         return {**scene, **below, "": replace(
-            stage, panels=panels, layout=tuple(rows), forms=_forms(stage.forms, state.cpu_lists))}
+            stage, panels=panels, layout=tuple(rows),
+            forms=_forms(stage.forms, _scripts(state.pages), state.cpu_lists))}
 
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return an event as a phrase; of a call that traces nothing, a sentence."""
@@ -210,8 +211,8 @@ class DetailedBuddyLab(BuddyLab):
                     raise ValueError(f"{name!r} is none of the scripts {', '.join(SCRIPTS)}")
                 if isinstance(seed, bool) or not isinstance(seed, int):
                     raise ValueError(f"a seed is a whole number, not {seed!r}")
-            case "drain":
                 return Script(name, seed)
+            case "drain":
                 return Drain()
             case "alloc" if (gfp := action.get("gfp")) in MORE_MASKS and gfp not in MASKS:
                 call = super().read({**action, "gfp": "GFP_KERNEL"})
