@@ -95,3 +95,15 @@ def test_a_kernel_that_is_not_there_is_asked_for_by_its_package(tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 1
     assert "error: no kernel image /boot/vmlinuz-6.12.0-none; install linux-image-6.12.0-none" in ended.stderr
+
+
+def test_a_recording_of_this_module_with_another_seed_is_followed_to_the_end():
+    """Made with ``record.py --seed 4711 pages-dma``: it has every tracepoint, and dumps in between."""
+    path = ROOT / "tests" / "data" / "linux-6.12.117-pages-dma_traced_seed4719.jsonl.gz"
+    header = read(path).header
+    assert header["recorded_by"].startswith("kmm_record.ko exp=buddy in QEMU")
+    assert header["seed"] == 4719
+    (result,) = check(path)
+    assert result.exact, result
+    assert {what: tally.total for what, tally in result.tallies.items()} == {
+        "requests": 534, "other events": 1957, "dumps": 5, "fallbacks": 3}
