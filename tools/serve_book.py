@@ -75,15 +75,16 @@ class BookServer(http.server.ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def book_server(site: Path, port: int, *, compress: bool = False) -> BookServer:
+def book_server(site: Path, port: int, *, compress: bool = False,
+                handler: type[BookHandler] = BookHandler) -> BookServer:
     """A server of the folder ``site`` on this machine's ``port``, not yet running."""
-    return BookServer(("127.0.0.1", port), functools.partial(BookHandler, directory=str(site), compress=compress))
+    return BookServer(("127.0.0.1", port), functools.partial(handler, directory=str(site), compress=compress))
 
 
 @contextlib.contextmanager
-def serving(site: Path, *, compress: bool = False) -> Iterator[str]:
+def serving(site: Path, *, compress: bool = False, handler: type[BookHandler] = BookHandler) -> Iterator[str]:
     """Serve ``site`` on a free port in the background; gives the address, which ends in a slash."""
-    server = book_server(site, 0, compress=compress)
+    server = book_server(site, 0, compress=compress, handler=handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

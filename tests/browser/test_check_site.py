@@ -11,6 +11,6 @@ def test_a_sound_site_has_no_faults(browser, site):
 
 
 def test_a_site_without_its_live_files_has(browser, built_book, tmp_path):
-    shutil.copytree(built_book, tmp_path / "site", ignore=shutil.ignore_patterns("packages-*.zip"))
+    shutil.copytree(built_book, tmp_path / "site", ignore=shutil.ignore_patterns("packages-*"))
     with serving(tmp_path / "site") as address:
         assert any("404" in fault for fault in faults(browser, address))

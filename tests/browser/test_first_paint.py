@@ -1,5 +1,7 @@
 """What a first visit downloads before the page is there: little, whatever the theme brings."""
 
+from live_page import SAVE_DATA
+
 LIMIT = 170_000  # bytes over the wire, from a host that compresses; the longest chapters have five labs
 
 
@@ -13,7 +15,7 @@ def test_a_page_needs_few_bytes_until_it_is_drawn(visit, site, built_book):
     heavy = {}
     for name in pages(built_book):
         seen = visit(None)
-        seen.page.add_init_script("window.requestIdleCallback = () => 0")  # Python comes later
+        seen.page.add_init_script(SAVE_DATA)  # Python comes later
         client = seen.context.new_cdp_session(seen.page)
         client.send("Network.enable")
         sizes: list[int] = []

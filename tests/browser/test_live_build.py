@@ -1,10 +1,11 @@
 """How the live page is made: the extension's own steps, and what it leaves in the built site."""
 
+import hashlib
 import importlib
 import json
 import re
 import sys
-import zipfile
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,25 @@ def test_the_site_holds_what_its_manifest_names(built_book):
     assert set(manifest["files"]) == {"wasm", "stdlib", "packages", "sources", "memory"}
 
 
-def test_the_service_worker_knows_every_file_by_its_size(built_book):
-    build = json.loads(re.match(r"self\.kmmBuild = (.*);\n", (built_book / "sw.js").read_text())[1])
-    for name, size in build["sizes"].items():
-        assert (built_book / "_static/live" / name).stat().st_size == size
+def test_the_service_worker_knows_every_file_by_its_size_and_hash(built_book):
+    files = json.loads(re.match(r"self\.kmmBuild = (.*);\n", (built_book / "sw.js").read_text())[1])["files"]
+    for name, known in files.items():
+        content = (built_book / name).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (known["size"], known["sha256"]), name
+    manifest = json.loads((built_book / "_static/live/manifest.json").read_text())
+    python = {file["name"] for file in manifest["files"].values()} | set(manifest["scripts"])
+    assert {f"_static/live/{name}" for name in python} < {name for name, known in files.items() if known.get("fixed")}
+    pages = {page.relative_to(built_book).as_posix() for page in built_book.rglob("*.html")}
+    assert pages < files.keys() | {page for page in pages if page.startswith("_sources")}
+    assert {"searchindex.js", "_static/live/live.js", "_static/live/manifest.json", "_static/logo.svg"} < files.keys()
+
+
+def test_what_nobody_reads_without_a_network_is_not_kept(live, tmp_path):
+    for name in ("index.html", "book.pdf", "kernel-memory-book.zip", ".buildinfo", "_static/scripts/all.js.map",
+                 "_static/locales/de/words.json", "_sources/index.md", "_static/live/packages.tar.gz"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("something")
+    assert live("offline").kept_files(tmp_path, set()).keys() == {"index.html", "_static/live/packages.tar.gz"}
 
 
 def test_python_comes_in_at_most_ten_megabytes(built_book):
@@ -64,21 +80,23 @@ def test_no_page_names_another_site_for_a_script_style_font_or_image(built_book)
 def test_only_the_readers_python_is_packed(built_book, live):
     folder = built_book / "_static/live"
     files = json.loads((folder / "manifest.json").read_text())["files"]
-    zips = [zipfile.ZipFile(folder / files[which]["name"]) for which in ("packages", "sources")]
-    names = [name for each in zips for name in each.namelist()]
+    names = []
+    for which in ("packages", "sources"):
+        with tarfile.open(folder / files[which]["name"]) as archive:
+            names += archive.getnames()
     assert "IPython/core/interactiveshell.py" in names
     assert "kmm_sim/__init__.py" in names
     assert not [name for name in names if "/tests/" in name or "__pycache__" in name or name.endswith((".so", ".pyc"))]
 
 
-def test_the_same_files_make_the_same_zip(live, tmp_path):
+def test_the_same_files_make_the_same_archive(live, tmp_path):
     packages = live("packages")
     (tmp_path / "pack").mkdir()
     (tmp_path / "pack/__init__.py").write_text("x = 1\n")
     (tmp_path / "pack/lab.js").write_text("export default {}\n")
-    one = packages.zipped(packages.source_files(tmp_path / "pack"))
+    one = packages.packed(packages.source_files(tmp_path / "pack"))
     (tmp_path / "pack/__init__.py").touch()
-    assert packages.zipped(packages.source_files(tmp_path / "pack")) == one
+    assert packages.packed(packages.source_files(tmp_path / "pack")) == one
 
 
 def test_a_step_runs_again_only_when_its_inputs_changed(live, tmp_path):

@@ -48,7 +48,8 @@ def test_the_unpacked_book_is_live_below_some_path(browser, below_a_path):
     page.goto(below_a_path)  # index.html leads to the first page
     page.wait_for_url("**/book/index.html")
     live = go_live(page, below_a_path + "book/getting-pages.html")
-    assert live.run_code(live.plain_cell(), "from kmm_sim import Machine; print(Machine(pages=64).alloc_pages().pfn)")
+    code = "from kmm_sim import GFP_KERNEL, Machine; print(Machine(pages=64).alloc_pages(GFP_KERNEL, 0).pfn)"
+    assert live.run_code(live.plain_cell(), code) == "0"
     assert page.evaluate("navigator.serviceWorker.ready.then(({ scope }) => scope)") == below_a_path
     context.close()
     assert not outside

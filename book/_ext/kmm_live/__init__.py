@@ -21,6 +21,7 @@ from sphinx.application import Sphinx
 from .assets import Assets, make_assets
 from .mend import mend_pages
 from .modules import FOLDER, STATE, VIEW, as_script, modules_tag, move_modules, style_names, view_box
+from .offline import write_worker
 from .slim import slim_site
 
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "sre")
@@ -35,7 +36,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("builder-inited", prepare)
     app.connect("doctree-resolved", box_the_labs)
     app.connect("html-page-context", add_to_page, priority=400)  # before MyST-NB writes the widget state
-    app.connect("build-finished", finish)
+    app.connect("build-finished", finish, priority=900)  # after whoever else writes into the site
     app.connect("builder-inited", read_in_parallel)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -89,6 +90,7 @@ def add_to_page(app: Sphinx, pagename: str, templatename: str, context: dict, do
     if not is_html(app):
         return
     app.add_css_file("live/site.css")
+    app.add_js_file("live/keep.js", priority=900, loading_method="defer")
     if doctree is None or not has_code(doctree):
         return
     app.add_css_file("live/live.css")
@@ -122,11 +124,9 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     assets: Assets = app.kmm_live_assets  # type: ignore[attr-defined]
     assets.copy(live_folder(app), keep=FOLDER)
     slim_site(Path(app.outdir), assets.node_modules, Path(app.srcdir) / "_build/live")
-    worker = (live_folder(app) / "sw.js").read_text(encoding="utf-8")
-    build = json.dumps({"version": assets.key, "sizes": assets.unchanging()})
-    (Path(app.outdir) / "sw.js").write_text(f"self.kmmBuild = {build};\n{worker}", encoding="utf-8")
     if app.env.get_domain("math").has_equations():  # type: ignore[attr-defined]
         copy_mathjax(assets.node_modules / "mathjax/es5", Path(app.outdir) / "_static/mathjax")
+    write_worker(Path(app.outdir), {f"_static/live/{name}" for name in assets.unchanging()})
 
 
 def copy_mathjax(source: Path, target: Path) -> None:

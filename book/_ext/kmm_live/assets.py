@@ -3,9 +3,9 @@
 
     node_modules   what package-lock.json names                      <- package-lock.json
     pyodide        Python for the browser                            <- its npm package
-    packages       IPython, ipywidgets, anywidget ... as one zip     <- the versions installed here
-    sources        kmm_sim as one zip                                <- kmm_sim/
-    snapshot       Python's memory with all of that imported         <- the three above, boot.py
+    packages       IPython, ipywidgets, anywidget ... in one archive <- the versions installed here, boot.py
+    sources        kmm_sim in one archive                            <- kmm_sim/
+    snapshot       Python's memory with all of that imported         <- the three above
     scripts        our JavaScript, bundled                           <- web/
 
 A file whose name holds a hash never changes, so a browser may keep it for ever; `manifest.json` says which of them
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from . import node, packages
 from .errors import LiveBuildError
-from .stages import digest, files_in, put_named, read_manifest, stage, write_manifest
+from .stages import files_in, put_named, read_manifest, stage, write_manifest
 
 WEB = Path(__file__).parent / "web"
 BOOT = WEB / "worker/boot.py"
@@ -36,21 +36,15 @@ class Assets:
     manifest: dict
     node_modules: Path
 
-    @property
-    def key(self) -> str:
-        """A hash of everything: another one means another version for the service worker."""
-        return digest(json.dumps(self.manifest, sort_keys=True))[:12]
-
     def files(self) -> dict[str, Path]:
         """Every file by its name in the site."""
         return {file.relative_to(folder).as_posix(): file for folder in self.folders for file in files_in(folder)
                 if file.name not in (".made-from", "part.json")}
 
-    def unchanging(self) -> dict[str, int]:
-        """The sizes of those files whose name says what is in them."""
+    def unchanging(self) -> set[str]:
+        """The names of those files whose name says what is in them."""
         named = {each["name"] for each in self.manifest["files"].values()} | set(self.manifest["scripts"])
-        return {name: file.stat().st_size for name, file in self.files().items()
-                if name in named or name.startswith(self.manifest["pyodide"])}
+        return {name for name in self.files() if name in named or name.startswith(self.manifest["pyodide"])}
 
     def copy(self, target: Path, keep: str) -> None:
         """Make ``target`` hold these files and no older ones; its folder ``keep`` is somebody else's."""
@@ -85,23 +79,25 @@ def make_assets(cache: Path, package: Path, preload: list[str]) -> Assets:
     pyodide = stage(cache / "pyodide", "preparing Python for the browser", lock,
                     lambda out: make_pyodide(modules, out))
     libraries = stage(cache / "packages", "packing IPython and the widgets",
-                      [packages.versions(), Path(packages.__file__), *lock],
-                      lambda out: make_zip("packages.zip", [*packages.installed_files(),
-                                                            *packages.kernel_files(modules)], out))
+                      [packages.versions(), Path(packages.__file__), BOOT, *lock],
+                      lambda out: make_archive("packages", [*packages.installed_files(),
+                                                            *packages.kernel_files(modules),
+                                                            ("kmm_boot.py", BOOT.read_bytes())], out))
     sources = stage(cache / "sources", f"packing {package.name}", [package, Path(packages.__file__)],
-                    lambda out: make_zip("sources.zip", [*packages.source_files(package)], out))
+                    lambda out: make_archive("sources", [*packages.source_files(package)], out))
     parts = [pyodide, libraries, sources]
     snapshot = stage(cache / "snapshot", "starting Python once and keeping its memory",
-                     [BOOT, WEB / "snapshot.mjs", *preload, *(folder / ".made-from" for folder in parts)],
+                     [WEB / "snapshot.mjs", WEB / "worker/files.js", *preload,
+                      *(folder / ".made-from" for folder in parts)],
                      lambda out: make_snapshot(modules, parts, preload, out))
     scripts = stage(cache / "scripts", "bundling the page's scripts", [WEB],
                     lambda out: make_scripts(modules, out))
-    return gather([pyodide, libraries, sources, snapshot, scripts], preload, modules)
+    return gather([pyodide, libraries, sources, snapshot, scripts], modules)
 
 
-def gather(folders: list[Path], preload: list[str], modules: Path) -> Assets:
+def gather(folders: list[Path], modules: Path) -> Assets:
     """One manifest of what the stages made."""
-    manifest: dict = {"files": {}, "preload": preload}
+    manifest: dict = {"files": {}}
     for folder in folders:
         part = read_manifest(folder)
         for each in part.get("files", {}).values():
@@ -135,9 +131,9 @@ def make_pyodide(modules: Path, out: Path) -> None:
         "stdlib": {"name": f"{home.name}/python_stdlib.zip", "size": (home / "python_stdlib.zip").stat().st_size}}})
 
 
-def make_zip(name: str, files: list[tuple[str, bytes]], out: Path) -> None:
-    """One zip file of Python packages."""
-    write_manifest(out, {"files": {name.partition(".")[0]: put_named(packages.zipped(iter(files)), out, name)}})
+def make_archive(name: str, files: list[tuple[str, bytes]], out: Path) -> None:
+    """One archive of Python packages."""
+    write_manifest(out, {"files": {name: put_named(packages.packed(files), out, f"{name}.tar.gz")}})
 
 
 def make_snapshot(modules: Path, parts: list[Path], preload: list[str], out: Path) -> None:
@@ -145,10 +141,10 @@ def make_snapshot(modules: Path, parts: list[Path], preload: list[str], out: Pat
 
     This is also the test that the packages in the page work together: if they do not, the build stops here.
     """
-    zips = [folder / read_manifest(folder)["files"][name]["name"]
-            for folder, name in zip(parts[1:], ("packages", "sources"), strict=True)]
+    archives = [folder / read_manifest(folder)["files"][name]["name"]
+                for folder, name in zip(parts[1:], ("packages", "sources"), strict=True)]
     raw = out / "memory.bin"
-    node.run_node(WEB / "snapshot.mjs", modules, BOOT, raw, json.dumps(preload), *zips,
+    node.run_node(WEB / "snapshot.mjs", modules, raw, json.dumps(preload), *archives,
                   expected=f"Python to start under Node and import {', '.join(preload)}")
     if not raw.is_file():
         raise LiveBuildError("started Python under Node and asked for its memory", f"a file {raw}",

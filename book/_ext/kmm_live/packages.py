@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The Python packages of the page, as zip files.
+"""The Python packages of the page, as packed archives.
 
 They are taken from the environment that builds the book: the page then runs exactly the versions that made the
 outputs in it, and nothing is downloaded twice. Only source files are taken, so a package that also has compiled
 parts (psygnal) works as its pure Python self.
 """
 
+import gzip
 import importlib.metadata
 import io
 import re
+import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .errors import LiveBuildError
@@ -35,11 +37,8 @@ LEAVE_OUT = re.compile(r"""
   | ^ipywidgets/state\.schema
 """, re.VERBOSE)
 
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # one date for all files: the same files give the same zip
-
-
 def versions() -> str:
-    """Names and versions of the installed packages the page takes; a change means a new zip."""
+    """Names and versions of the installed packages the page takes; a change means a new archive."""
     return " ".join(f"{name}=={distribution(name).version}" for name in INSTALLED)
 
 
@@ -86,11 +85,15 @@ def source_files(package: Path) -> Iterator[tuple[str, bytes]]:
             yield name, file.read_bytes()
 
 
-def zipped(files: Iterator[tuple[str, bytes]]) -> bytes:
-    """A zip file of these paths and bytes, always the same for the same files."""
+def packed(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """A compressed tar archive of these paths and bytes, always the same for the same files.
+
+    Compressed as a whole: JavaScript then unpacks it in one step, and takes the files out as they lie.
+    """
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in sorted(files):
-            info = zipfile.ZipInfo(name, ZIP_DATE)
-            archive.writestr(info, content, zipfile.ZIP_DEFLATED, 9)
-    return out.getvalue()
+            entry = tarfile.TarInfo(name)  # of no user, no time
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return gzip.compress(out.getvalue(), 9, mtime=0)

@@ -3,6 +3,7 @@
 //
 //     node bundle.mjs NODE_MODULES OUT
 //
+// keep.js             what every page loads: has the book kept for offline
 // live.js, live.css   what every page with code loads first: draws the labs, small
 // session-*.js        the rest, as modules that the page loads when Python starts
 // sw.js               the service worker (the extension puts it at the top of the site)
@@ -39,12 +40,12 @@ const nothing = {
 const common = {
   absWorkingDir: here, outdir: path.resolve(out), nodePaths: [path.resolve(modules)],
   bundle: true, minify: true, target: "es2022", metafile: true, charset: "utf8", legalComments: "none",
-  plugins: [anywidgetAsModule, nothing], loader: { ".py": "text", ".svg": "dataurl" },
+  plugins: [anywidgetAsModule, nothing], loader: { ".svg": "dataurl" },
   define: { "process.env.NODE_ENV": '"production"', global: "globalThis", process: "undefined" },
   alias: { path: "path-browserify" }, logLevel: "warning",
 };
 
-await build({ ...common, entryPoints: { live: "page/main.js", sw: "site/sw.js" }, format: "iife" });
+await build({ ...common, entryPoints: { keep: "page/keep.js", live: "page/main.js", sw: "site/sw.js" }, format: "iife" });
 await build({ ...common, entryPoints: { live: "page/live.css", site: "page/site.css" } });
 const { metafile } = await build({
   ...common, format: "esm", splitting: true, entryNames: "[name]-[hash]", chunkNames: "part-[hash]",

@@ -2,6 +2,7 @@
 // Draw the labs from their saved state, with no Python: each is an anywidget, a module with a render function.
 // A page that shows stock ipywidgets at its top level gets the whole widget manager for those.
 
+import { whenGone } from "./gone.js";
 import { VIEW, modelOf, readSaved } from "./saved.js";
 import { RecordedModel } from "./model.js";
 import { loadPart } from "./parts.js";
@@ -36,13 +37,18 @@ class Library {
 
 async function drawLab(library, id, place) {
   const model = await library.get_model(id);
-  const { signal } = new AbortController();
+  const gone = new AbortController();
+  const { signal } = gone;
   const experimental = { invoke: () => Promise.reject(new Error("Python is not running in this page yet")) };
   addStyle(model.get("_css"), model.get("_anywidget_id"));
   const module = await loadModule(model.get("_esm"));
   const widget = typeof module.default === "function" ? await module.default() : module.default ?? module;
   await widget.initialize?.({ model, signal, experimental });
-  await widget.render?.({ model, el: place, signal, experimental });
+  const cleanup = await widget.render?.({ model, el: place, signal, experimental });
+  whenGone(place, () => {
+    gone.abort();
+    cleanup?.();
+  });
   place.dataset.drawn = "recorded";
 }
 

@@ -8,7 +8,8 @@ import { ROOT, loadManifest, loadPart } from "./parts.js";
 import { setState, state } from "./state.js";
 import { Status, notLoaded } from "./status.js";
 import { findCells } from "./toolbar.js";
-import { whenIdle, wantsToSaveData } from "./idle.js";
+import { startWorker } from "./worker.js";
+import { wantsToSaveData, whenIdle, whenSeen } from "./idle.js";
 
 const live = (window.kmmLive = { root: ROOT, state });
 setState("recorded");
@@ -17,7 +18,15 @@ const status = new Status({ start: () => start(), restart: () => session?.restar
 const pending = new Pending();
 const cells = findCells();
 let session; // once Python has been asked for
+let prepared; // Python's worker, as a promise, until the session takes it over
 let attempt = 0;
+
+/** Start Python's worker: it has a processor of its own, and much to fetch and unpack before it needs the page. */
+function prepare() {
+  prepared ??= loadManifest().then((manifest) => startWorker(ROOT, manifest));
+  prepared.catch(() => {}); // start() says it
+  return prepared;
+}
 
 /** Start Python, unless that is being done; a failure is said in the status line. */
 async function start() {
@@ -25,15 +34,21 @@ async function start() {
   const mine = ++attempt;
   setState("starting");
   status.show("starting");
+  const python = prepare();
+  prepared = undefined;
+  const forget = () => python.then(({ worker }) => worker.terminate(), () => {});
   try {
-    const [manifest, { Session }] = await Promise.all([loadManifest(), loadPart("session")]);
+    const [manifest, { Session }] = await Promise.all([loadManifest(), loadPart("session"), python]);
     session ??= live.session = new Session({ cells, status, pending, manifest, root: ROOT, setState });
   } catch (error) {
+    forget();
+    if (mine !== attempt) return;
     setState("failed");
     status.show("failed", `Python could not be loaded: ${error.message}. What is on the page still works.`);
     return;
   }
-  if (mine === attempt) await session.start();
+  if (mine === attempt) await session.start(await python);
+  else forget();
 }
 
 function stop() {
@@ -66,10 +81,8 @@ if (location.protocol === "file:") {
   live.drawn = drawRecorded(() => session?.unheard()); // a lab greets Python when it is drawn: that starts nothing
   live.drawn.then(() => performance.mark("kmm-drawn"));
   if (wantsToSaveData()) status.show("recorded", notLoaded("Python is not loaded, to save data."));
-  else if (cells.length) whenIdle(start);
-}
-
-if ("serviceWorker" in navigator && isSecureContext) {
-  const top = new URL(document.documentElement.dataset.content_root ?? "./", location.href);
-  addEventListener("load", () => navigator.serviceWorker.register(new URL("sw.js", top)).catch(() => {})); // the page works without
+  else if (cells.length) {
+    whenSeen(prepare);
+    whenIdle(start);
+  }
 }

@@ -19,8 +19,8 @@ export class Status {
     this.element = document.querySelector(".kmm-live") ?? document.body.appendChild(document.createElement("div"));
     this.element.classList.add("kmm-live");
     this.element.innerHTML =
-      '<span class="kmm-live-dot" aria-hidden="true"></span><span class="kmm-live-text" role="status"></span>' +
-      '<span class="kmm-live-amount"></span><span class="kmm-live-buttons"></span>';
+      '<span class="kmm-live-dot" aria-hidden="true"></span><span class="kmm-live-said"><span class="kmm-live-text" role="status"></span> ' +
+      '<span class="kmm-live-kept">Kept for offline.</span></span><span class="kmm-live-amount"></span><span class="kmm-live-buttons"></span>';
     [this.text, this.amount, this.buttons] = ["text", "amount", "buttons"].map((part) => this.element.querySelector(`.kmm-live-${part}`));
     for (const [name, label] of [["start", "Start Python"], ["restart", "Restart"], ["stop", "Stop"]]) {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: label, hidden: true });

@@ -14,18 +14,20 @@ export class Kernel {
   #count = 0;
   #inOrder = Promise.resolve();
 
-  constructor(root, manifest, onProgress) {
+  /** `worker`, and what it has `said` so far: see page/worker.js. */
+  constructor({ worker, said }, onProgress) {
     this.ready = new Promise((resolve, reject) => this.#asked.set("start", { resolve, reject }));
     this.ready.catch(() => {});
-    this.worker = new Worker(root + manifest.modules.worker, { type: "module", name: "Python" });
-    this.worker.onmessage = ({ data }) => {
+    this.worker = worker;
+    const hear = (data) => {
       if (data.op === "progress") onProgress(data.done, data.total);
       else if (data.op === "way") performance.mark(`kmm-way-${data.way}`);
       else if (data.op === "failed") this.#gone(data.message);
       else this.#inOrder = this.#inOrder.then(() => this.#handle(data)).catch((error) => console.error(error));
     };
-    this.worker.onerror = (event) => this.#gone(event.message || "its script could not be loaded");
-    this.worker.postMessage({ op: "start", id: "start", root, manifest });
+    worker.onmessage = ({ data }) => hear(data);
+    worker.onerror = (event) => this.#gone(event.message || "its script could not be loaded");
+    queueMicrotask(() => said.forEach(hear)); // once the session has set `manager` and `onGone`
   }
 
   /** Run code; `sink(type, content)` gets its output. Resolves with "ok" or "error". */
@@ -47,6 +49,7 @@ export class Kernel {
   /** End it at once, whatever it is doing. */
   dispose() {
     this.worker.terminate();
+    this.manager = undefined; // whatever of its messages still waits concerns nobody
     const asked = [...this.#asked.values()];
     this.#asked.clear();
     for (const { reject } of asked) reject(new KernelGone());
@@ -69,6 +72,7 @@ export class Kernel {
   // Strictly one after the other: `with out:` sets and clears the place output goes to by messages in between.
   async #handle(message) {
     const { op, id, type, parent, content } = message;
+    if (!this.manager) return;
     if (op === "reply") {
       this.#asked.get(id)?.resolve(message.status);
       this.#asked.delete(id);

@@ -58,13 +58,34 @@ class Comm {
   }
 }
 
-/** The widgets of one kernel, or (with none) of the state that was saved at build time. */
+/** What those of these promises give that give something. */
+const values = async (promises) => (await Promise.allSettled(promises)).map(({ value }) => value).filter(Boolean);
+
+/** The widgets of the kernel there is, or (with none) of the state that was saved at build time. */
 export class PageManager extends HTMLManager {
+  #ended = []; // promises of the models of earlier kernels, or the models themselves
   #outputs = new Map(); // message id -> the Output widgets entered under it, innermost last
 
-  constructor(kernel, root) {
-    super();
-    Object.assign(this, { kernel, root });
+  constructor(root) {
+    super(); // listens to the window for ever, so a page has only one
+    this.root = root;
+  }
+
+  /** From now on the widgets are those of this kernel; what an earlier one left on the page stays until it is replaced. */
+  serve(kernel) {
+    this.kernel = kernel;
+    this.#ended.push(...Object.values(this._models));
+    this._models = Object.create(null); // the base class forgets models only by closing them, views and all
+    this.#outputs.clear();
+  }
+
+  /** Close the models of earlier kernels that nothing on the page shows any more. */
+  async closeEnded() {
+    for (const model of await values(this.#ended.splice(0))) {
+      const views = await values(Object.values(model.views ?? {}));
+      if (views.some(({ el }) => el.isConnected)) this.#ended.push(model);
+      else model.close(true);
+    }
   }
 
   loadClass(name, module, version) {

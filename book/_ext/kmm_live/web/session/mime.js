@@ -2,6 +2,7 @@
 // A result in the richest form the page can show.
 
 import { marked } from "marked";
+import { takeAway, whenGone } from "../page/gone.js";
 import { block } from "./output.js";
 
 const WIDGET = "application/vnd.jupyter.widget-view+json";
@@ -19,7 +20,7 @@ const RENDERERS = [
 
 /** Fill `place` with the best of these forms. */
 export async function renderMime(data, place, manager) {
-  place.replaceChildren();
+  takeAway(place.children);
   for (const [type, render] of RENDERERS) {
     if (!(type in data)) continue;
     const value = Array.isArray(data[type]) ? data[type].join("") : data[type];
@@ -42,7 +43,9 @@ function showMarkdown(text, place) {
 async function showWidget({ model_id }, place, manager) {
   place.classList.add("kmm-view", "kmm-view-live");
   const inner = place.appendChild(document.createElement("div"));
-  await manager.display_view(manager.create_view(await manager.get_model(model_id)), inner);
+  const view = await manager.create_view(await manager.get_model(model_id));
+  await manager.display_view(view, inner);
+  whenGone(inner, () => view.remove());
 }
 
 function picture(type, data) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The output of a cell. What was there stays until its successor is ready, so that nothing on the page jumps.
 
+import { takeAway } from "../page/gone.js";
 import { ansiToNodes } from "./ansi.js";
 import { renderMime } from "./mime.js";
 
@@ -78,7 +79,7 @@ export class Output {
     clearTimeout(this.#patience);
     if (!this.newest.classList.contains("kmm-cell-coming")) return;
     this.box.style.minHeight = `${this.box.offsetHeight}px`;
-    for (const child of [...this.box.children]) if (child !== this.newest) child.remove();
+    takeAway([...this.box.children].filter((child) => child !== this.newest));
     this.newest.classList.remove("kmm-cell-coming");
   }
 }
@@ -114,7 +115,7 @@ class Content {
   #clear() {
     this.#clearNext = false;
     this.#length = 0;
-    this.box.replaceChildren();
+    takeAway(this.box.children);
   }
 
   /** Text goes on where the same stream left off; a carriage return writes over the line. */

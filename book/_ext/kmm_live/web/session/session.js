@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A page with Python: starts the kernel, runs the cells in order, and brings everything back after a restart.
 
+import { startWorker } from "../page/worker.js";
 import { Cell } from "./cell.js";
 import { Kernel, KernelGone } from "./kernel.js";
 import { PageManager } from "./manager.js";
@@ -9,28 +10,32 @@ import { nextFrame } from "./wait.js";
 export class Session {
   #queue = Promise.resolve(); // one cell at a time, in the order asked for
   #kernel;
+  #manager;
   #running; // the cell that runs now
 
   constructor({ cells, status, pending, manifest, root, setState }) {
     Object.assign(this, { status, pending, manifest, root, setState });
+    this.#manager = new PageManager(root);
     this.cells = cells.map((parts) => new Cell(parts, this));
   }
 
-  /** A new Python; then every cell in order. A failure to start is said in the status line. */
-  async start() {
+  /** A new Python (`python`: one that was started already); then every cell in order. A failure is said in the status line. */
+  async start(python = startWorker(this.root, this.manifest)) {
     this.setState("starting");
     this.status.show("starting");
-    const kernel = (this.#kernel = new Kernel(this.root, this.manifest, (done, total) => this.status.progress(done, total)));
+    this.#kernel?.dispose(); // two presses on Restart in one moment
+    const kernel = (this.#kernel = new Kernel(python, (done, total) => this.status.progress(done, total)));
     kernel.onGone = (why) => this.#failed(why);
-    const manager = new PageManager(kernel, this.root);
-    kernel.manager = this.manager = manager;
+    kernel.manager = this.#manager;
+    this.#manager.serve(kernel);
     this.#queue = Promise.resolve();
     for (const cell of this.cells) cell.forget();
     try {
       await kernel.ready;
       performance.mark("kmm-python");
       for (const cell of this.cells) cell.edit();
-      if (await this.#runAll(kernel)) await this.#goLive(kernel);
+      if (await this.#runAll(kernel)) await this.#goLive();
+      await this.#manager.closeEnded();
     } catch (error) {
       if (!(error instanceof KernelGone)) throw error;
     }

@@ -5,19 +5,13 @@ Run in the reader's browser, or once at build time, when the memory it leaves be
 """
 
 import importlib
-import importlib.util
 import os
 import sys
 import types
-import zipfile
-
-SITE = "/lib/kmm"
 
 
-def boot(zips, preload, frozen):
-    """Unpack ``zips``, start the kernel and import ``preload``; ``frozen``: this memory will be kept."""
-    unpack(zips)
-    sys.path.append(SITE)
+def boot(preload=(), frozen=False):
+    """Start the kernel and import ``preload``; ``frozen``: this memory will be kept."""
     stand_in("IPython.terminal.embed", embed=None, InteractiveShellEmbed=object)  # there is no terminal
     javascript = sys.modules.get("pyodide_js")
     stand_in("pyodide_js", loadPackagesFromImports=nothing_to_load)  # objects of JavaScript cannot be kept
@@ -28,20 +22,18 @@ def boot(zips, preload, frozen):
         sys.modules["pyodide_js"] = javascript
     pyodide_kernel.ipython_shell.Completer.use_jedi = False
     for name in preload:
-        if importlib.util.find_spec(name):
-            importlib.import_module(name)
+        importlib.import_module(name)
     if frozen:
         warm(pyodide_kernel.ipython_shell)
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
 
 
-def resume(zips):
-    """Go on from a kept memory: its files are not in it, and its random numbers are everybody's."""
+def resume():
+    """Go on from a kept memory: files are not in it, and its random numbers are everybody's."""
     import random
 
     import pyodide_kernel
 
-    unpack(zips)
     importlib.invalidate_caches()
     random.seed()
     sys.stdout, sys.stderr = pyodide_kernel.stdout_stream, pyodide_kernel.stderr_stream
@@ -55,14 +47,6 @@ def ready():
     os.makedirs("/home/pyodide", exist_ok=True)
     os.chdir("/home/pyodide")
     builtins.input = getpass.getpass = no_input
-
-
-def unpack(zips):
-    """Put the packages where Python finds them."""
-    for file in zips:
-        with zipfile.ZipFile(file) as archive:
-            archive.extractall(SITE)
-        os.unlink(file)
 
 
 def warm(shell):

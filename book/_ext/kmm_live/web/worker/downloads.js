@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Fetch what Python needs, side by side, and say how much of it has come.
+// Fetch what Python needs, side by side, and say how much of it has come. What the browser has kept is not fetched; what
+// is fetched is kept, whoever fetches it.
+
+import { Store, hashOf } from "../store.js";
+
+const ENOUGH = 2e6; // bytes from the network that tell how fast it is
 
 export class Downloads {
   #done = 0;
   #total = 0;
-  #began = performance.now();
+  #began; // when the first request left
+  #fromNetwork = 0;
   #waiting = new Map();
+  #tell; // called once enough has come
+  #measured = new Promise((done) => (this.#tell = done));
 
   constructor(root, files, report) {
     Object.assign(this, { root, files, report });
+    this.store = new Store(new URL("../../", root).href);
   }
 
   /** Start to fetch these; their sizes are part of the total from now on. */
   want(...names) {
     for (const name of names) {
       this.#total += this.files[name].size;
-      const bytes = this.#fetch(this.files[name]).then(unpacked);
+      const bytes = this.#bytes(this.files[name]);
       bytes.catch(() => {}); // whoever asks for it is told
       this.#waiting.set(name, bytes);
     }
@@ -26,12 +35,32 @@ export class Downloads {
     return this.#waiting.get(name);
   }
 
-  /** Bytes a second, so far. */
-  get speed() {
-    return (this.#done * 1000) / Math.max(1, performance.now() - this.#began);
+  /** Has the browser kept this file? */
+  async has(name) {
+    return Boolean(await this.store.get(this.files[name].name, this.files[name]));
   }
 
-  async #fetch({ name, size, sha256 }) {
+  /** Bytes a second of the network, once enough has come to tell; 0 if all that is wanted was kept. */
+  async speed() {
+    await Promise.race([this.#measured, Promise.allSettled(this.#waiting.values())]);
+    return this.#fromNetwork ? (this.#fromNetwork * 1000) / Math.max(1, performance.now() - this.#began) : 0;
+  }
+
+  async #bytes(file) {
+    const kept = await this.store.get(file.name, file);
+    if (kept) {
+      this.#count(file.size);
+      return unpacked(new Uint8Array(await kept.arrayBuffer()));
+    }
+    const bytes = await this.#fetch(file);
+    const ready = unpacked(bytes);
+    ready.catch(() => {}); // if it is spoilt, that is what is said
+    if (bytes.length === file.size) await this.#check(file, bytes); // else the host unpacked it
+    return ready;
+  }
+
+  async #fetch({ name, size }) {
+    this.#began ??= performance.now();
     const answer = await fetch(this.root + name);
     if (!answer.ok) throw new Error(`the site answered ${answer.status} for ${name}. If the book was changed since this page was opened, reload the page`);
     const parts = [];
@@ -41,40 +70,46 @@ export class Downloads {
       if (done) break;
       parts.push(value);
       length += value.length;
-      this.#done += value.length;
-      this.report(Math.min(this.#done, this.#total), this.#total);
+      this.#fromNetwork += value.length;
+      if (this.#fromNetwork >= ENOUGH) this.#tell();
+      this.#count(value.length);
     }
-    if (length < size) // (more means that the host unpacked it)
-      throw new Error(`${name} came only in part (${length} of ${size} bytes). Reload the page to try again`);
+    if (length < size) throw new Error(`${name} came only in part (${length} of ${size} bytes). Reload the page to try again`);
     const whole = new Uint8Array(length);
     parts.reduce((at, part) => (whole.set(part, at), at + part.length), 0);
-    if (length === size && (await isSpoilt(whole, sha256))) {
-      await forget(this.root + name);
-      throw new Error(`${name} came spoilt. Reload the page to try again`);
-    }
     return whole;
   }
-}
 
-/** Other bytes than the build wrote: what they would do to Python nobody knows, to wait for ever among it. */
-async function isSpoilt(bytes, sha256) {
-  if (!crypto.subtle) return false; // a page that came over plain http
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(hash, (each) => each.toString(16).padStart(2, "0")).join("") !== sha256;
-}
+  /** Other bytes than the build wrote: what they would do to Python nobody knows. The right ones are kept. */
+  async #check(file, bytes) {
+    const hash = await hashOf(bytes);
+    if (hash === undefined) return; // the page came over plain http: it has no store either
+    if (hash !== file.sha256) throw new Error(`${file.name} came spoilt. Reload the page to try again`);
+    this.store.put(file.name, file, bytes).catch(() => {}); // without room or storage it is fetched again next time
+  }
 
-/** The service worker knows a whole file by its size only: it must not keep this one. */
-async function forget(address) {
-  try {
-    for (const name of await caches.keys()) await (await caches.open(name)).delete(address);
-  } catch {
-    // no storage, so nothing is kept
+  #count(bytes) {
+    this.#done += bytes;
+    this.report(Math.min(this.#done, this.#total), this.#total);
   }
 }
 
 async function unpacked(bytes) {
   const packed = bytes[0] === 0x1f && bytes[1] === 0x8b; // some hosts unpack .gz on the way
   if (!packed) return bytes;
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  const length = new DataView(bytes.buffer).getUint32(bytes.length - 4, true); // a gzip file ends with it
+  return gathered(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")), length);
+}
+
+/** The bytes of a stream of this length: into their place as they come, which is a good deal faster than `Response`. */
+async function gathered(stream, length) {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const reader = stream.getReader(); ;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    whole.set(value, at);
+    at += value.length;
+  }
+  return whole;
 }

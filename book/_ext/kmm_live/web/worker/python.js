@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Two ways to a running kernel: from the memory kept at build time, which is fast but a large file; or by importing
-// everything, which takes seconds but fewer bytes. The connection decides.
+// everything, which takes seconds but fewer bytes. A memory that the browser has kept is taken; if it has not, the
+// connection decides.
 
-import BOOT from "./boot.py";
 import { Downloads } from "./downloads.js";
+import { LIBRARY, putFiles } from "./files.js";
 
 const WORTH_IT = 2.5e6; // bytes a second from which the larger file is there sooner than the imports are done
 const NEEDED = ["wasm", "stdlib", "packages", "sources"];
@@ -12,27 +13,39 @@ const PAGE = 65536; // bytes of WebAssembly memory
 /** Start Python with all the page's packages and the kernel; returns Pyodide. */
 export async function startPython(root, manifest, report) {
   const downloads = new Downloads(root, manifest.files, report);
-  const program = import(`${root}${manifest.pyodide}pyodide.mjs`);
+  const program = load(`${root}${manifest.pyodide}`);
+  program.catch(() => {}); // whoever waits for it is told
+  const hasMemory = manifest.files.memory && (await downloads.has("memory"));
+  if (hasMemory) downloads.want("memory");
   downloads.want(...NEEDED);
-  await Promise.all(NEEDED.map((name) => downloads.get(name)));
-  const { loadPyodide } = await program;
-  const options = { indexURL: root + manifest.pyodide, stdLibURL: `${root}${manifest.files.stdlib.name}` };
-  const start = (more) => withDownloads(downloads, manifest, () => loadPyodide({ ...options, ...more }));
-  const kept = await fromMemory(downloads, start);
-  const python = kept ?? (await fromPackages(downloads, start, manifest.preload));
-  call(python, "ready");
+  const compiled = downloads.get("wasm").then((bytes) => WebAssembly.compile(bytes));
+  compiled.catch(() => {});
+  const wantsMemory = hasMemory || (manifest.files.memory && (await downloads.speed()) >= WORTH_IT);
+  if (wantsMemory && !hasMemory) downloads.want("memory");
+  const start = async (more, room) => {
+    const [loadPyodide, module] = await Promise.all([program, compiled, ...NEEDED.map((name) => downloads.get(name))]);
+    const options = { indexURL: root + manifest.pyodide, stdLibURL: root + manifest.files.stdlib.name, ...more };
+    return withOurs({ downloads, manifest, module, room }, () => loadPyodide(options));
+  };
+  const kept = wantsMemory && (await fromMemory(downloads, start));
+  const python = kept || (await fromPackages(downloads, start));
+  python.pyimport("kmm_boot").ready();
   postMessage({ op: "way", way: kept ? "memory" : "packages" });
   return python;
 }
 
+/** Pyodide's scripts: the small one and, ahead of its asking, the large one. */
+async function load(folder) {
+  const [{ loadPyodide }] = await Promise.all(["pyodide.mjs", "pyodide.asm.mjs"].map((name) => import(folder + name)));
+  return loadPyodide;
+}
+
 async function fromMemory(downloads, start) {
-  if (!downloads.files.memory || downloads.speed < WORTH_IT) return undefined;
   try {
-    downloads.want("memory");
     const memory = await downloads.get("memory");
-    const python = await withRoom(memory.length, () => start({ _loadSnapshot: memory }));
-    python.runPython(BOOT); // names of the main module are not part of a kept memory
-    call(python, "resume", await putZips(python, downloads));
+    const python = await start({ _loadSnapshot: memory }, memory.length);
+    await putAll(python.FS, downloads);
+    python.pyimport("kmm_boot").resume();
     return python;
   } catch (error) {
     console.warn("The kept memory is not used:", error);
@@ -40,58 +53,42 @@ async function fromMemory(downloads, start) {
   }
 }
 
-async function fromPackages(downloads, start, preload) {
-  const python = await start({});
-  python.runPython(BOOT);
-  call(python, "boot", await putZips(python, downloads), preload, false);
+async function fromPackages(downloads, start) {
+  const python = await start({}, 0);
+  await putAll(python.FS, downloads);
+  python.runPython(`import sys; sys.path.append("${LIBRARY}")`);
+  python.pyimport("kmm_boot").boot();
   return python;
 }
 
-async function putZips(python, downloads) {
-  const zips = ["packages", "sources"].map((name) => [`/tmp/${name}.zip`, name]);
-  for (const [path, name] of zips) python.FS.writeFile(path, await downloads.get(name));
-  return zips.map(([path]) => path);
+async function putAll(FS, downloads) {
+  for (const name of ["packages", "sources"]) putFiles(FS, await downloads.get(name));
 }
 
-function call(python, name, ...args) {
-  const f = python.globals.get(name);
-  try {
-    f(...args.map((each) => python.toPy(each)));
-  } finally {
-    f.destroy();
-  }
-}
-
-/** Pyodide fetches its program and its library itself: it gets the bytes that have come already. */
-async function withDownloads(downloads, manifest, action) {
+/**
+ * Pyodide fetches its program and its library itself: it gets what has come already. And it restores a memory only into
+ * one that has room for it, which it has no option for: `room` is how many bytes that is.
+ */
+async function withOurs({ downloads, manifest, module, room }, action) {
   const { fetch } = globalThis;
+  const { instantiateStreaming } = WebAssembly;
   globalThis.fetch = async (address, options) => {
     const url = String(address?.url ?? address);
-    if (url.endsWith("pyodide.asm.wasm")) return new Response(await downloads.get("wasm"), { headers: { "Content-Type": "application/wasm" } });
+    if (url.endsWith("pyodide.asm.wasm")) return new Response(); // it is compiled already
     if (url.endsWith(manifest.files.stdlib.name)) return new Response(await downloads.get("stdlib"));
     return fetch(address, options);
   };
-  try {
-    return await action();
-  } finally {
-    globalThis.fetch = fetch;
-  }
-}
-
-/** Pyodide restores a memory only into one that is large enough already, and has no option for that. */
-async function withRoom(bytes, action) {
-  const { instantiate, instantiateStreaming } = WebAssembly;
-  const growing = (original) => async (...args) => {
-    const result = await original.apply(WebAssembly, args);
-    const memory = (result.instance ?? result).exports.memory;
-    const missing = bytes - (memory?.buffer.byteLength ?? bytes);
+  WebAssembly.instantiateStreaming = async (response, imports) => {
+    const instance = await WebAssembly.instantiate(module, imports);
+    const { memory } = instance.exports;
+    const missing = room - memory.buffer.byteLength;
     if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
-    return result;
+    return { instance, module };
   };
-  Object.assign(WebAssembly, { instantiate: growing(instantiate), instantiateStreaming: growing(instantiateStreaming) });
   try {
     return await action();
   } finally {
-    Object.assign(WebAssembly, { instantiate, instantiateStreaming });
+    Object.assign(globalThis, { fetch });
+    Object.assign(WebAssembly, { instantiateStreaming });
   }
 }
