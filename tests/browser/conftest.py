@@ -53,6 +53,15 @@ def site(built_book) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def page_names(built_book) -> list[str]:
+    """Every page of the site, from its top."""
+    names = [path.relative_to(built_book).as_posix() for path in sorted(built_book.rglob("*.html"))]
+    names = [name for name in names if not name.startswith(("_static/", "_sources/"))]
+    assert "book/getting-pages.html" in names
+    return names
+
+
 @pytest.fixture
 def visit(browser: Browser, site: str) -> Iterator[Callable[..., Visit]]:
     """A function that opens a page of the book in a context of its own and returns the Visit.

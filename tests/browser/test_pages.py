@@ -4,15 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from live_page import SAVE_DATA, SHIFT
+
+JUMP = 0.05  # what a page may shift by itself while it comes (cumulative layout shift)
 WIDER_THAN_THE_SCREEN = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FAULTS = """(options) => axe.run(options).then(({ violations }) =>
     violations.flatMap((fault) => fault.nodes.map((node) => `${fault.id}: ${node.html.slice(0, 150)}`)))"""
-
-
-@pytest.fixture(scope="session")
-def page_names(built_book) -> list[str]:
-    names = [path.relative_to(built_book).as_posix() for path in sorted(built_book.rglob("*.html"))]
-    return [name for name in names if not name.startswith(("_static/", "_sources/"))]
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +25,7 @@ def look(visit):
     """A function that opens a page as it is before Python, which other tests start, and waits until it is drawn."""
     def open_page(name, **options):
         shown = visit(None, **options)
-        shown.page.add_init_script("window.requestIdleCallback = () => 0")
+        shown.page.add_init_script(SAVE_DATA + SHIFT)
         shown.page.goto(shown.site + name, wait_until="networkidle")
         return shown
 
@@ -38,14 +35,17 @@ def look(visit):
 @pytest.mark.parametrize("width", [1280, 360])
 def test_every_page_opens_whole_from_its_own_site_and_axe_finds_nothing(look, page_names, axe, width):
     """The fixture adds: no request to another origin, none that threw. A breach of its policy is on the console."""
-    assert page_names
     for name in page_names:
         shown = look(name, width=width)
         assert not shown.failed, f"{name}: {shown.failed}"
         assert not shown.console_errors, f"{name}: {shown.console_errors}"
         assert shown.page.evaluate(WIDER_THAN_THE_SCREEN) <= 0, f"{name} scrolls sideways at {width} pixels"
+        shift = shown.page.evaluate("shift")
+        assert shift["sum"] <= JUMP, f"{name} jumps at {width} pixels: {shift}"
         assert shown.page.title()
-        if name != "index.html":  # it only sends the reader on
+        if name == "index.html":  # it only sends the reader on
+            assert shown.page.url == shown.site + "book/index.html"
+        else:
             shown.page.evaluate(axe)
             found = shown.page.evaluate(FAULTS, {})
             assert not found, f"{name}: {found}"

@@ -1,9 +1,12 @@
 """What a page is not allowed to do: the browser itself keeps to the policy that the build wrote."""
 
+from html import unescape
+
 import pytest
 
-from live_page import go_live
+from live_page import LivePage
 
+STATUS_LINE = '<div class="kmm-live"'  # on pages with code
 BREACHES = """document.addEventListener("securitypolicyviolation",
     ({ effectiveDirective }) => (window.breaches ??= []).push(effectiveDirective))"""
 
@@ -16,9 +19,24 @@ def page(visit):
     return page
 
 
-def test_a_live_page_keeps_to_its_policy(page, site):
-    go_live(page, site + "book/getting-pages.html")
-    assert page.evaluate("window.breaches ?? []") == []
+def test_every_page_has_a_policy(built_book, page_names):
+    for name in page_names:
+        assert "default-src 'self'" in unescape((built_book / name).read_text(encoding="utf-8")), name
+
+
+def test_every_page_keeps_to_its_policy_and_its_site_while_its_code_runs(visit, site, built_book, page_names):
+    """The fixture adds: no request to another origin, no script that threw."""
+    seen = visit(None)
+    live = LivePage(seen.page)
+    seen.page.add_init_script(BREACHES)
+    alive = [name for name in page_names if STATUS_LINE in (built_book / name).read_text(encoding="utf-8")]
+    assert len(alive) > 14  # the chapters, and more
+    for name in alive:
+        live.open(site + name)
+        live.wait_live()
+        assert seen.page.evaluate("window.breaches ?? []") == [], name
+        refused = [text for text in seen.console_errors if "Content Security Policy" in text]
+        assert not refused, f"{name}: {refused}"
 
 
 @pytest.mark.parametrize(("deed", "directive"), [

@@ -19,9 +19,11 @@ from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 
 from .assets import Assets, make_assets
+from .join import join_files, lighten_theme
 from .mend import mend_pages
 from .modules import FOLDER, STATE, VIEW, as_script, modules_tag, move_modules, style_names, view_box
 from .offline import write_worker
+from .policy import write_policies
 from .slim import slim_site
 
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "sre")
@@ -123,7 +125,10 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     mend_pages(Path(app.outdir))
     assets: Assets = app.kmm_live_assets  # type: ignore[attr-defined]
     assets.copy(live_folder(app), keep=FOLDER)
+    lighten_theme(Path(app.outdir))
     slim_site(Path(app.outdir), assets.node_modules, Path(app.srcdir) / "_build/live")
+    join_files(Path(app.outdir), assets.node_modules)
+    write_policies(Path(app.outdir))
     if app.env.get_domain("math").has_equations():  # type: ignore[attr-defined]
         copy_mathjax(assets.node_modules / "mathjax/es5", Path(app.outdir) / "_static/mathjax")
     write_worker(Path(app.outdir), {f"_static/live/{name}" for name in assets.unchanging()})

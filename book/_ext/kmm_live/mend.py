@@ -14,6 +14,8 @@ cell or a kernel says scrolls too, and a long sentence is cut where it matters: 
 The pictures in the menu of the launch buttons are wanted only once it opens, those that cells draw once they are near,
 the script of tabs only where there are any.
 
+The page at the top of the site, which leads to the first one, is no more than an instruction to do so.
+
 Where storage is blocked or full, the theme's scripts and the search would stop at their first word to it.  They get
 one that forgets; what is ours (its names begin with kmm) is refused as before, since it tells the reader so.
 """
@@ -22,8 +24,6 @@ import re
 import struct
 from html import unescape
 from pathlib import Path
-
-from .policy import with_policy
 
 TABS = re.compile(r'[ \t]*<script[^>]* src="[^"]*/design-tabs\.js[^"]*"></script>\n?')
 FORGETFUL = """<script>
@@ -42,6 +42,16 @@ FORGETFUL = """<script>
   """
 OUTPUT = re.compile(r'(<div class="(?:output [^"]*highlight-|highlight-text )[^"]*)("><div class="highlight"><pre>)'
                     r'(.*?)(?=</pre>)', re.DOTALL)
+REDIRECT = re.compile(r'^<meta http-equiv="Refresh"[^>]*>\s*$')
+WHOLE = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <title>To the first page</title>
+    {}
+  </head>
+</html>
+"""
 DRAWN = re.compile(r'<img alt="[^"]*_images/[^"]*" src="([^"]*_images/[^"]*\.png)" ?/>')
 COLUMNS = re.compile(r"\S(?: {2,}\S+(?: \S+)*){3}")  # a line with three gaps
 REPAIRS = (
@@ -57,11 +67,9 @@ REPAIRS = (
 
 def mend_pages(site: Path) -> None:
     """Do it to every page below ``site``."""
-    for page in site.rglob("*.html"):
-        if "_static" in page.relative_to(site).parts:
-            continue
+    for page in pages_of(site):
         text = page.read_text(encoding="utf-8")
-        mended = with_policy(mend(text, page.parent))
+        mended = mend(text, page.parent)
         if mended != text:
             page.write_text(mended, encoding="utf-8")
     for script in (site / "_static").glob("vendor/fontawesome/*/js"):
@@ -69,8 +77,14 @@ def mend_pages(site: Path) -> None:
             file.unlink()
 
 
+def pages_of(site: Path) -> list[Path]:
+    """Return the site's pages."""
+    return [page for page in sorted(site.rglob("*.html")) if "_static" not in page.relative_to(site).parts]
+
+
 def mend(text: str, folder: Path) -> str:
     """Return a page without these faults; ``folder`` is where it stands."""
+    text = REDIRECT.sub(lambda found: WHOLE.format(found[0].strip()), text)
     for fault, cure in REPAIRS:
         text = fault.sub(cure, text)
     text = OUTPUT.sub(lambda found: found[1] + (" kmm-prose" if is_prose(found[3]) else "") + found[2] + found[3], text)

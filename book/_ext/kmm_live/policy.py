@@ -10,6 +10,9 @@ import base64
 import hashlib
 import re
 from html import escape, unescape
+from pathlib import Path
+
+from .mend import pages_of
 
 INLINE = re.compile(r"<script(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.DOTALL)
 HANDLER = re.compile(r'<\w[^>]*? on\w+="([^"]*)"')
@@ -17,6 +20,14 @@ DATA = re.compile(r'type="(?!text/javascript"|module")')
 ELSEWHERE = "window.print()"  # a button that the search page does not have, but meets in the pages that it quotes
 EARLIER = re.compile(r'\n *<meta http-equiv="Content-Security-Policy"[^>]*>')
 CHARSET = re.compile(r"<meta charset=[^>]*>")
+
+
+def write_policies(site: Path) -> None:
+    """Give every page below ``site`` its policy; afterwards none may change."""
+    for page in pages_of(site):
+        text = page.read_text(encoding="utf-8")
+        if (safe := with_policy(text)) != text:
+            page.write_text(safe, encoding="utf-8")
 
 
 def with_policy(page: str) -> str:

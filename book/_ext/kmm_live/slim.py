@@ -3,7 +3,7 @@
 
 The theme brings two thousand icons as fonts and the whole of Bootstrap as style sheets; a page of this book shows some
 twenty icons and few of Bootstrap's parts.  Icons stay if a page or a style sheet names them, rules if each word of
-their selector stands anywhere in a page or a script, so that what a script adds later keeps its look.
+their selector stands in a tag of a page or anywhere in a script, so that what a script adds later keeps its look.
 
 The originals are Sphinx's, which it copies anew at every build.
 """
@@ -22,15 +22,16 @@ SHEETS = ("_static/styles/*.css", "_static/sphinx-design.min.css", "_static/myst
           "_static/vendor/fontawesome/*/css/all.min.css")
 FONTS = "_static/vendor/fontawesome/*/webfonts/*.woff2"
 TOOL = Path(__file__).parent / "web/slim.mjs"
-BY_SCRIPT = re.compile(r"(bs|tooltip|popover|modal|offcanvas|collapse|collapsing|dropdown)\w*(-|$)")  # Bootstrap builds such names
-LONG = ("_static/*.js", "_static/exercises/*.js", "_static/live/modules/*")
+BY_SCRIPT = re.compile(r"(bs|tooltip|dropdown)\w*(-|$)")  # Bootstrap builds such names
+LONG = ("_static/*.js", "_static/exercises/*.js", "_static/live/modules/*.js", "_static/live/modules/*.css")
+TAG = re.compile(r"<[^<>]*>")
 
 
 def slim_site(site: Path, modules: Path, cache: Path) -> None:
     """Do it to the site; ``modules`` are the JavaScript packages, ``cache`` keeps the work between builds."""
     sheets = [file for pattern in SHEETS for file in sorted(site.glob(pattern))]
     texts = [file.read_text(encoding="utf-8") for file in sheets]
-    known = words_of(site.rglob("*.html")) | words_of(site.glob("_static/**/*.js"))
+    known = words_of_tags(site.rglob("*.html")) | words_of(site.glob("_static/**/*.js"))
     words = sorted(word for word in words_in(texts) if word in known or BY_SCRIPT.match(word))
     slim = stage(cache / "slim", "leaving out style rules that no page uses", [TOOL, "\n".join(words), *texts],
                  lambda out: purge(out, words, texts, modules))
@@ -43,6 +44,11 @@ def slim_site(site: Path, modules: Path, cache: Path) -> None:
 def words_in(texts: Iterable[str]) -> set[str]:
     """Every word of these texts."""
     return {word for text in texts for word in WORD.findall(text)}
+
+
+def words_of_tags(files: Iterable[Path]) -> set[str]:
+    """Every word inside the tags of these pages: the names of their elements and classes."""
+    return words_in(tag for file in files for tag in TAG.findall(file.read_text(encoding="utf-8")))
 
 
 def words_of(files: Iterable[Path]) -> set[str]:

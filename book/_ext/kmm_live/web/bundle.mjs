@@ -6,6 +6,7 @@
 // keep.js             what every page loads: has the book kept for offline
 // live.js, live.css   what every page with code loads first: draws the labs, small
 // session-*.js        the rest, as modules that the page loads when Python starts
+// first.js, menus.js  in place of the theme's bootstrap.js: what each page loads, and what it loads later
 // sw.js               the service worker (the extension puts it at the top of the site)
 import fs from "node:fs";
 import path from "node:path";
@@ -37,6 +38,12 @@ const nothing = {
   },
 };
 
+// Bootstrap asks for the whole of Popper by name, which nothing can then shorten: it calls one function.
+const onlyWhatIsUsed = {
+  name: "only-what-is-used",
+  setup: (b) => b.onLoad({ filter: /@popperjs[\\/]core[\\/]lib[\\/]index\.js$/ }, () => ({ contents: 'export { createPopper } from "./popper.js";', resolveDir: path.join(path.resolve(modules), "@popperjs/core/lib") })),
+};
+
 const common = {
   absWorkingDir: here, outdir: path.resolve(out), nodePaths: [path.resolve(modules)],
   bundle: true, minify: true, target: "es2022", metafile: true, charset: "utf8", legalComments: "none",
@@ -45,7 +52,8 @@ const common = {
   alias: { path: "path-browserify" }, logLevel: "warning",
 };
 
-await build({ ...common, entryPoints: { keep: "page/keep.js", live: "page/main.js", sw: "site/sw.js" }, format: "iife" });
+await build({ ...common, entryPoints: { keep: "page/keep.js", live: "page/main.js", sw: "site/sw.js", first: "theme/first.js" }, format: "iife" });
+await build({ ...common, entryPoints: { menus: "theme/menus.js" }, format: "iife", plugins: [onlyWhatIsUsed] });
 await build({ ...common, entryPoints: { live: "page/live.css", site: "page/site.css" } });
 const { metafile } = await build({
   ...common, format: "esm", splitting: true, entryNames: "[name]-[hash]", chunkNames: "part-[hash]",

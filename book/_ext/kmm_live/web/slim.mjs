@@ -3,6 +3,7 @@
 //
 //     node slim.mjs NODE_MODULES WORDS OUT CSS...      writes OUT/0.css, OUT/1.css ...
 //     node slim.mjs NODE_MODULES --minify FILE...      in place, scripts and style sheets
+//     node slim.mjs NODE_MODULES --join OUT CSS...     all in one, with what they import
 import fs from "node:fs";
 import path from "node:path";
 import { createRequire } from "node:module";
@@ -17,6 +18,17 @@ if (second === "--minify") {
     const { code } = await transform(fs.readFileSync(file, "utf8"), { loader, minify: true, target: "es2022", charset: "utf8" });
     fs.writeFileSync(file, code);
   }
+} else if (second === "--join") {
+  const { build } = require("esbuild");
+  const [outfile, ...sheets] = rest;
+  const contents = sheets.map((file) => `@import ${JSON.stringify(file)};`).join("\n");
+  const addresses = {
+    name: "addresses", // of fonts and pictures: as they are seen from the joined sheet
+    setup: (b) => b.onResolve({ filter: /.*/ }, ({ path: name, kind, resolveDir }) => kind === "url-token" && !name.startsWith("data:")
+      ? { path: path.relative(path.dirname(outfile), path.join(resolveDir, name)), external: true } : undefined),
+  };
+  const stdin = { contents, loader: "css", resolveDir: path.dirname(outfile) };
+  await build({ stdin, outfile, bundle: true, minify: true, charset: "utf8", plugins: [addresses], logLevel: "warning" });
 } else {
   const { PurgeCSS } = require("purgecss");
   const [out, ...sheets] = rest;
