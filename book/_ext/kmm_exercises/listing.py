@@ -52,6 +52,18 @@ def chapters() -> dict[str, list]:
     return found
 
 
+HEAD = """<p class="kmm-progress-sum">{sum}</p>
+<div class="kmm-progress-bar"></div>
+<div class="kmm-progress-tools">
+<button type="button">Save as a file</button>
+<button type="button">Read a file</button>
+<button type="button">Forget all</button>
+<input type="file" accept=".json,application/json" aria-label="A file with progress" hidden>
+</div>
+<p class="kmm-progress-said" role="status"></p>
+"""
+
+
 def title_of(env: BuildEnvironment, chapter: str) -> str:
     """The title of a chapter's page, or its name if the page is not in this build."""
     title = env.titles.get(f"{FOLDER}/{chapter}")
@@ -68,8 +80,11 @@ def link(app: Sphinx, docname: str, chapter: str, text: str, anchor: str = "") -
 
 
 def progress(app: Sphinx, docname: str) -> Iterator[nodes.Node]:
-    """One table for each chapter; a script writes into its last column."""
+    """How much is done, and one table for each chapter; a script writes into the first and into the last column."""
     quizzes = quizzes_of(app.env)
+    exercises, questions = sum(map(len, chapters().values())), sum(map(len, quizzes.values()))
+    head = HEAD.format(sum=f"0 of {exercises} exercises and 0 of {questions} questions done.")
+    yield nodes.raw("", head, format="html")
     names = list(dict.fromkeys([*chapters(), *(name.rpartition("/")[2] for name, ids in quizzes.items() if ids)]))
     for chapter in sorted(names, key=lambda name: order(app, name)):
         yield nodes.rubric("", "", link(app, docname, chapter, title_of(app.env, chapter)))

@@ -7,9 +7,6 @@ const WORDS = {
   right: "done",
   wrong: "tried",
   raised: "tried",
-  export: "Save as a file",
-  import: "Read a file",
-  forget: "Forget all",
   sure: "Sure? Click again",
   sum: "{exercises} of {allExercises} exercises and {quizzes} of {allQuizzes} questions done.",
   read: "{taken} entries read.",
@@ -18,18 +15,16 @@ const WORDS = {
   forgotten: "Forgotten.",
 };
 const place = document.querySelector(".kmm-progress");
-const said = element("p", "kmm-progress-said");
-said.setAttribute("role", "status");
-const sum = element("p", "kmm-progress-sum");
-const bar = element("div", "kmm-progress-bar");
-const tools = element("div", "kmm-progress-tools");
-tools.append(button(WORDS.export, save), button(WORDS.import, () => file.click()), twice(WORDS.forget, WORDS.sure, () => {
+const [sum, bar, said] = ["sum", "bar", "said"].map((part) => place.querySelector(`.kmm-progress-${part}`));
+const [saves, reads, forgets] = place.querySelectorAll(".kmm-progress-tools button");
+const file = place.querySelector(".kmm-progress-tools input");
+saves.addEventListener("click", save);
+reads.addEventListener("click", () => file.click());
+twice(forgets, WORDS.sure, () => {
   forget();
   said.textContent = WORDS.forgotten;
-}));
-const file = Object.assign(element("input"), { type: "file", accept: ".json,application/json", hidden: true });
+});
 file.addEventListener("change", () => file.files[0] && read(file.files[0]));
-place.prepend(sum, bar, tools, file, said);
 document.addEventListener("kmm:progress", show);
 window.addEventListener("storage", show);
 window.addEventListener("pageshow", show);
@@ -65,7 +60,7 @@ function show() {
 
 function save() {
   const address = URL.createObjectURL(new Blob([`${JSON.stringify(kept(), null, 1)}\n`], { type: "application/json" }));
-  const link = Object.assign(element("a"), { href: address, download: "kmm-progress.json" });
+  const link = Object.assign(document.createElement("a"), { href: address, download: "kmm-progress.json" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
@@ -81,23 +76,13 @@ async function read(chosen) {
   }
 }
 
-function element(tag, className = "") {
-  return Object.assign(document.createElement(tag), { className });
-}
-
-function button(words, action) {
-  const made = Object.assign(element("button"), { type: "button", textContent: words });
-  made.addEventListener("click", action);
-  return made;
-}
-
-/** A button that asks once more before it acts. */
-function twice(words, sure, action) {
-  const made = button(words, () => {
-    const armed = made.textContent === sure;
-    made.textContent = armed ? words : sure;
+/** Let a button ask once more before it acts. */
+function twice(button, sure, action) {
+  const words = button.textContent;
+  button.addEventListener("click", () => {
+    const armed = button.textContent === sure;
+    button.textContent = armed ? words : sure;
     if (armed) action();
   });
-  made.addEventListener("blur", () => { made.textContent = words; });
-  return made;
+  button.addEventListener("blur", () => { button.textContent = words; });
 }
