@@ -3,16 +3,19 @@
 
     python tools/print_book.py _build/html _build/kernel-memory-book.pdf
 
-Chromium prints the pages as they are before Python starts; pypdf joins them, with bookmarks, and turns links between
-them into links inside the file.  The glossary needs a font with Chinese (fonts-noto-cjk on Debian); without one this
-stops rather than print empty boxes.
+Chromium prints the pages as they are before Python starts, then a title, contents, and the numbers of the sheets; pypdf
+lays all that together, with bookmarks, and turns links between pages into links inside the file.  The glossary needs a
+font with Chinese (fonts-noto-cjk on Debian); without one this stops rather than print empty boxes.
 """
 
 import argparse
 import io
 import re
 import sys
+from collections.abc import Iterable
+from html import escape, unescape
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urldefrag
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -20,16 +23,17 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, NameObject
 
 from get_chromium import system_chromium
+from live_page import SAVE_DATA
 from serve_book import serving
 
 TITLE = "The Linux kernel's memory, to touch"
-FOOT = ('<div style="font: 8px sans-serif; width: 100%; text-align: center; color: #555">'
-        '<span class="pageNumber"></span></div>')
-PRINTED = {"format": "A4", "scale": 0.8, "print_background": True, "display_header_footer": True,
-           "header_template": "<i></i>", "footer_template": FOOT,
-           "margin": {"top": "16mm", "bottom": "16mm", "left": "16mm", "right": "16mm"}}
+NOT_PRINTED = ("book/progress.html",)  # a table that only a browser can fill in
+PAPER = {"format": "A4", "print_background": True}
+PRINTED = {**PAPER, "scale": 0.8, "margin": {"top": "16mm", "bottom": "16mm", "left": "16mm", "right": "16mm"}}
 OPEN = "() => document.querySelectorAll('article details').forEach((each) => { each.open = true; })"
+STILL = "*, ::before, ::after { animation: none !important; transition: none !important; }"  # or it is pale
 CHINESE_IS_DRAWN = """() => {
+    if (!/\\p{Script=Han}/u.test(document.querySelector("article").innerText)) return true;
     const width = (text) => {
         const pen = document.createElement("canvas").getContext("2d");
         pen.canvas.width = pen.canvas.height = 40;
@@ -39,46 +43,114 @@ CHINESE_IS_DRAWN = """() => {
     };
     return width("夥") !== width("框") && width("夥") !== width("\\u{10fffd}");
 }"""
+FRONT = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>
+  body {{ font: 11pt/1.5 sans-serif; }}
+  header {{ height: 240mm; display: flex; flex-direction: column; justify-content: center; break-after: page; }}
+  h1 {{ font-size: 30pt; line-height: 1.2; margin: 0 0 10mm; }}
+  h3 {{ margin: 6mm 0 1mm; break-after: avoid; }}
+  p {{ margin: 0; }}
+  li {{ display: flex; gap: 2mm; }} ul {{ padding: 0; margin: 0; }} a {{ color: inherit; text-decoration: none; }}
+  li::before {{ content: ""; order: 1; flex: 1; border-bottom: 1px dotted; margin-bottom: 1.5mm; }}
+  li span {{ order: 2; }}
+</style><header><h1>{title}</h1><p>{by}</p><p>{date}</p></header><h2>Contents</h2>{lines}</html>"""
+NUMBERS = """<!DOCTYPE html><meta charset="utf-8"><style>
+  @page { size: A4; margin: 0; } body { margin: 0; }
+  p { font: 9px sans-serif; color: #555; text-align: center; break-after: page; }
+  p { margin: 0; padding-top: 286mm; height: 10mm; }
+</style>"""
 
 
-def pages_of(site: Path) -> list[str]:
-    """The book's pages in its order, as the column on the left lists them."""
+class Entry(NamedTuple):
+    """A line of the contents: a page of the site with its title, or the title of a part of the book."""
+
+    title: str
+    name: str
+
+
+def contents_of(site: Path) -> list[Entry]:
+    """Return the book's parts and pages in its order, as the column on the left lists them."""
     first = (site / "book/index.html").read_text(encoding="utf-8")
     menu = re.search(r'<nav class="bd-links.*?</nav>', first, re.DOTALL)
     assert menu, "book/index.html has no table of contents"
-    names = re.findall(r'<a class="[^"]*internal[^"]*" href="([^"#]+\.html)"', menu[0])
-    return list(dict.fromkeys(["book/index.html", *(f"book/{name}" for name in names)]))
+    found = re.findall(r'<span class="caption-text">(.*?)</span>'
+                       r'|<a class="[^"]*internal[^"]*" href="([^"]*)">\s*(.*?)\s*</a>', menu[0], re.DOTALL)
+    lines = [Entry(unescape(re.sub("<[^>]*>", "", part or title)), f"book/{page}" if page else "")
+             for part, page, title in found]
+    lines[0] = Entry(lines[0].title, "book/index.html")  # which calls itself "#"
+    return [line for line in lines if line.name not in NOT_PRINTED]
 
 
-def printed(page: Page, address: str) -> tuple[str, bytes]:
-    """The title and the PDF of one page; its labs are drawn, its folds open."""
+def pdf_of(page: Page, html: str, **options: object) -> PdfReader:
+    """Print a text."""
+    page.set_content(html)
+    return PdfReader(io.BytesIO(page.pdf(**options)))
+
+
+def printed(page: Page, address: str) -> PdfReader:
+    """Print a page of the site; its labs are drawn, its folds open."""
     page.goto(address, wait_until="networkidle")
     page.evaluate("() => window.kmmLive?.drawn")
+    assert page.evaluate(CHINESE_IS_DRAWN), "no font has Chinese: install one, such as fonts-noto-cjk"
+    page.add_style_tag(content=STILL)
     page.evaluate(OPEN)
-    return page.locator("article h1").first.inner_text().rstrip("#\n "), page.pdf(**PRINTED)
+    return PdfReader(io.BytesIO(page.pdf(**PRINTED)))
 
 
-def print_book(browser: Browser, site: Path, target: Path) -> int:
-    """Write the book into ``target``; return the number of its sheets."""
-    book, starts = PdfWriter(), {}
+def front(page: Page, site: Path, address: str, lines: Iterable[Entry], starts: dict[str, int]) -> PdfReader:
+    """Print the title and the contents, with the numbers of the sheets that pages start on."""
+    first = (site / "book/index.html").read_text(encoding="utf-8")
+    by, date = (re.search(pattern, first, re.DOTALL) for pattern in
+                (r'component-author">\s*(.*?)\s*</p>', r'docbuild:last-update" content="([^"]*)"'))
+    rows = [f'<li><a href="{address}{line.name}">{escape(line.title)}</a><span>{starts[line.name] + 1}</span></li>'
+            if line.name else f"<h3>{escape(line.title)}</h3>" for line in lines]
+    text = FRONT.format(title=escape(TITLE), by=by[1] if by else "", date=date[1] if date else "",
+                        lines=f"<ul>{''.join(rows)}</ul>")
+    return pdf_of(page, text, **{**PRINTED, "scale": 1})
+
+
+def print_book(browser: Browser, site: Path, target: Path, names: Iterable[str] | None = None) -> int:
+    """Write the book, or its pages of these names, into ``target``; return the number of its sheets."""
+    lines = [line for line in contents_of(site) if names is None or not line.name or line.name in names]
     with serving(site) as address:
-        page = browser.new_page(color_scheme="light")
-        page.add_init_script("window.requestIdleCallback = () => 0")  # Python is not wanted
-        page.goto(address + "book/index.html")
-        assert page.evaluate(CHINESE_IS_DRAWN), "no font has Chinese: install one, such as fonts-noto-cjk"
-        for name in pages_of(site):
-            title, pdf = printed(page, address + name)
-            starts[address + name] = len(book.pages)
-            book.append(PdfReader(io.BytesIO(pdf)), import_outline=False)
-            book.add_outline_item(title=title, page_number=starts[address + name])
-        turn_inwards(book, address, starts)
+        page = browser.new_page(color_scheme="light", reduced_motion="reduce")
+        page.add_init_script(SAVE_DATA)  # Python is not wanted
+        parts = {line.name: printed(page, address + line.name) for line in lines if line.name}
+        page.goto("about:blank")
+        unknown = dict.fromkeys(parts, 0)
+        starts = starts_of(parts, len(front(page, site, address, lines, unknown).pages))
+        book = PdfWriter()
+        book.append(front(page, site, address, lines, starts), import_outline=False)
+        for line in lines:
+            if line.name:
+                book.append(parts[line.name], import_outline=False)
+                book.add_outline_item(title=line.title, page_number=starts[line.name])
+        number(book, page)
+        turn_inwards(book, {address + name: start for name, start in starts.items()})
+        page.close()
     book.add_metadata({"/Title": TITLE})
     book.compress_identical_objects()
     book.write(target)
     return len(book.pages)
 
 
-def turn_inwards(book: PdfWriter, address: str, starts: dict[str, int]) -> None:
+def starts_of(parts: dict[str, PdfReader], before: int) -> dict[str, int]:
+    """Return the index of the first sheet of each part, with so many sheets before them all."""
+    starts = {}
+    for name, part in parts.items():
+        starts[name] = before
+        before += len(part.pages)
+    return starts
+
+
+def number(book: PdfWriter, page: Page) -> None:
+    """Put its number at the foot of each sheet but the first."""
+    texts = "".join(f"<p>{nth + 1 if nth else ''}</p>" for nth in range(len(book.pages)))
+    for sheet, layer in zip(book.pages, pdf_of(page, NUMBERS + texts, **PAPER).pages, strict=False):
+        sheet.merge_page(layer)
+        sheet.compress_content_streams()
+
+
+def turn_inwards(book: PdfWriter, starts: dict[str, int]) -> None:
     """Let links to pages of the book lead to their place in this file."""
     for sheet in book.pages:
         for annotation in sheet.get("/Annots", []):
