@@ -1,8 +1,9 @@
-"""A real JupyterLab, with nothing installed but what requirements.txt names."""
+"""A real JupyterLab, with nothing installed but what Binder installs."""
 
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED_BY = ("requirements.txt", "requirements.lock", "pyproject.toml")
+NO_SOURCES = (".git", ".venv", ".*cache", ".hypothesis", "_build", "node_modules", "__pycache__")
 SETTINGS = ("tools/jupyter/etc/jupyter/labconfig/default_setting_overrides.json",)
 
 
@@ -31,19 +33,44 @@ class Lab:
     folder: Path
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What Binder does with this repository: its Python, and the commands that install, in the repository's folder."""
+
+    python: str
+    commands: tuple[str, ...]
+
+
 @pytest.fixture(scope="session")
-def environment() -> Path:
-    """A virtual environment made from requirements.txt alone; made anew when one of its files changed."""
+def recipe() -> Recipe:
+    """As repo2docker, which Binder runs, says it would do it."""
+    done = subprocess.run([sys.executable, "-m", "repo2docker", "--no-build", "--debug", "."], cwd=ROOT,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+    python = re.search(r"^Building conda environment for python=(\S+)$", done.stdout, re.MULTILINE)
+    assert python, done.stdout[:4000]
+    commands = re.findall(r"^RUN \$\{KERNEL_PYTHON_PREFIX\}/bin/(pip .*)$", done.stdout, re.MULTILINE)
+    return Recipe(python[1], tuple(commands))
+
+
+@pytest.fixture(scope="session")
+def environment(recipe: Recipe) -> Path:
+    """A virtual environment made by Binder's commands alone; the first is run again when what it reads has changed."""
     content = b"".join((ROOT / name).read_bytes() for name in INSTALLED_BY + SETTINGS)
-    home = ROOT / "_build" / "jupyterlab" / hashlib.sha256(sys.version.encode() + content).hexdigest()[:16]
-    if not (home / "complete").exists():
-        shutil.rmtree(home.parent, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
-        done = subprocess.run([sys.executable, "-m", "uv", "--native-tls", "pip", "install", "--quiet", "--python",
-                               str(home / "bin/python"), "-r", "requirements.txt"],
-                              cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"requirements.txt does not install:\n{done.stderr}"
-        (home / "complete").touch()
+    key = hashlib.sha256(sys.version.encode() + recipe.commands[0].encode() + content).hexdigest()[:16]
+    place = ROOT / "_build" / "jupyterlab" / key
+    home, repository = place / "environment", place / "repository"
+    left = recipe.commands[1:] if (place / "complete").exists() else recipe.commands
+    if left == recipe.commands:
+        shutil.rmtree(place.parent, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+    shutil.rmtree(repository, ignore_errors=True)
+    shutil.copytree(ROOT, repository, ignore=shutil.ignore_patterns(*NO_SOURCES))
+    for command in left:
+        done = subprocess.run(command, shell=True, cwd=repository, capture_output=True, text=True, check=False,
+                              env={**os.environ, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"})
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    (place / "complete").touch()
     return home
 
 
