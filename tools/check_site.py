@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Look at a published book as a reader would: its text, its labs, and Python in the page.
 
-    python tools/check_site.py https://name.github.io/book/
+    python tools/check_site.py https://name.github.io/book/ [--same-as FOLDER]
 
-Says what is wrong and ends with status 1, or says nothing.
+With a folder, each file in it must be the site's, byte for byte: an old build may look as sound as the new one.  Says
+what is wrong and ends with status 1, or says nothing.
 """
 
 import argparse
 import sys
 import time
+import urllib.error
+import urllib.request
+from pathlib import Path
 
 from playwright.sync_api import Browser, Error, sync_playwright
 
@@ -47,15 +51,32 @@ def faults(browser: Browser, address: str, chapter: str = CHAPTER) -> list[str]:
     return found
 
 
+def others(address: str, folder: Path) -> list[str]:
+    """Return which files of the folder the site at this address does not have, or has with another content."""
+    found = []
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        name = file.relative_to(folder).as_posix()
+        try:
+            with urllib.request.urlopen(address + name, timeout=60) as answer:
+                if answer.read() != file.read_bytes():
+                    found.append(f"{name} is not the one of this build")
+        except (urllib.error.URLError, OSError) as problem:
+            found.append(f"{name}: {problem}")
+    return found
+
+
 def main() -> int:
     """Look, a few times if need be."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("address")
-    address = parser.parse_args().address.rstrip("/") + "/"
+    parser.add_argument("--same-as", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
+    address = options.address.rstrip("/") + "/"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=system_chromium())
         for left in reversed(range(PATIENCE)):
-            found = faults(browser, address)
+            found = others(address, options.same_as) if options.same_as else []
+            found = found or faults(browser, address)
             if not found:
                 return 0
             if left:
