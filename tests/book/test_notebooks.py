@@ -91,3 +91,13 @@ def test_a_chapter_runs_from_its_first_cell_to_its_last_far_from_the_repository(
     client.execute()
     answers = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in answers)
+
+
+def test_the_book_as_one_file_is_linked_where_the_workflow_puts_it(built_book):
+    """No test can follow these links: the files are there only once they are published."""
+    owner, name = REPOSITORY.rpartition("github.com/")[2].split("/")
+    workflow = (ROOT / ".github/workflows/publish.yml").read_text(encoding="utf-8")
+    page = (built_book / "book/how-to-use.html").read_text(encoding="utf-8")
+    for file in ("kernel-memory-book.zip", "kernel-memory-book.pdf"):
+        assert f'href="https://{owner}.github.io/{name}/{file}"' in page
+        assert f"_build/{file}" in workflow

@@ -30,13 +30,23 @@ def test_every_icon_on_a_page_is_in_the_fonts(built_book):
 
 def test_the_rules_that_pages_use_are_left(built_book):
     """A class that a page names, and that Bootstrap has a rule for without any other, still has one."""
-    def rules(folder: Path) -> set[str]:
-        sheet = (folder / "styles/bootstrap.css").read_text(encoding="utf-8")
-        return set(re.findall(r"(?<=[{},])\.([a-z][\w-]+)(?=[{,])", sheet))
+    def rules(sheet: Path) -> set[str]:
+        return set(re.findall(r"(?<=[{},])\.([a-z][\w-]+)(?=[{,])", sheet.read_text(encoding="utf-8")))
 
-    before, after = rules(THEME), rules(built_book / "_static")
+    before = rules(THEME / "styles/bootstrap.css")
+    after = before & rules(built_book / "_static/book.css")
     used = {name for page in built_book.rglob("*.html")
             for names in re.findall(r'class="([^"]*)"', page.read_text()) for name in names.split()}
     assert len(used & before) > 10
     assert used & before <= after
     assert len(after) < len(before) / 2
+
+
+def test_a_page_loads_what_all_have_in_common_as_two_files(built_book):
+    """Whoever adds a style sheet or a script to every page finds it joined with the others, or this fails."""
+    for page in built_book.glob("book/*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert len(re.findall(r'href="../_static/book\.css\?v=\w+"', text)) == 1, page.name
+        assert len(re.findall(r'src="../_static/book\.js\?v=\w+"', text)) == 1, page.name
+        assert len(re.findall(r'rel="stylesheet"', text)) <= 4, page.name
+        assert len(re.findall(r'<script[^>]* src="', text)) <= 6, page.name
