@@ -14,6 +14,9 @@ cell or a kernel says scrolls too, and a long sentence is cut where it matters: 
 The pictures in the menu of the launch buttons are wanted only once it opens, those that cells draw once they are near,
 the script of tabs only where there are any.
 
+Words that were searched for are marked wherever they stand: not in labs, whose script owns what is in them, nor in
+drawings, parts of which have no place that could be marked.
+
 The page at the top of the site, which leads to the first one, is no more than an instruction to do so.
 
 Where storage is blocked or full, the theme's scripts and the search would stop at their first word to it.  They get
@@ -52,6 +55,8 @@ WHOLE = """<!DOCTYPE html>
   </head>
 </html>
 """
+MARKED = 'node.matches("button, select, textarea")'
+NOT_IN_LABS = 'node.matches("button, select, textarea, .kmm-view, svg")'
 DRAWN = re.compile(r'<img alt="[^"]*_images/[^"]*" src="([^"]*_images/[^"]*\.png)" ?/>')
 COLUMNS = re.compile(r"\S(?: {2,}\S+(?: \S+)*){3}")  # a line with three gaps
 REPAIRS = (
@@ -72,6 +77,10 @@ def mend_pages(site: Path) -> None:
         mended = mend(text, page.parent)
         if mended != text:
             page.write_text(mended, encoding="utf-8")
+    marks = site / "_static/sphinx_highlight.js"
+    found = marks.read_text(encoding="utf-8")
+    assert MARKED in found or NOT_IN_LABS in found, "Sphinx marks what was searched for in another way"
+    marks.write_text(found.replace(MARKED, NOT_IN_LABS), encoding="utf-8")
     for script in (site / "_static").glob("vendor/fontawesome/*/js"):
         for file in script.iterdir():
             file.unlink()

@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""More words for the book's search: parts of kernel names, and parts of Chinese terms.
+"""More for the book's search: parts of kernel names, parts of Chinese terms, and where a name is explained.
+
+Most pages speak of ``alloc_pages()``.  Who looks for it wants the one that has its source or its line in a table, so
+these are entries of the index, which the search lists first.
 
 Sphinx keeps whole words.  Who looks for ``rmqueue`` means ``__rmqueue()`` as well, and Chinese has no spaces, so that
 a term is one word with the text around it.  The page's own search splits nothing: all is in the index.
 """
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.search.en import SearchEnglish
+from sphinx.transforms import SphinxTransform
 
+SHOWN = re.compile(r"\s*(?:@.*\n\s*)*(?:def|class) (\w+)")  # a listing of the simulator that begins with a name
+NAME = re.compile(r"(?:struct )?(_*[A-Za-z]\w*)(\(.*)?")
 PREFIXED = re.compile(r"_+(?=[A-Za-z])")
 CHINESE = re.compile(r"[\u4e00-\u9fff]{3,}")
 
@@ -33,7 +43,43 @@ def parts(word: str) -> list[str]:
     return bare + [run[at:at + 2] for run in CHINESE.findall(word) for at in range(len(run) - 1)]
 
 
+class Explained(SphinxTransform):
+    """Put the names that a page explains into the index, which leads to the place."""
+
+    default_priority = 700  # before the index takes its entries
+
+    def apply(self) -> None:
+        """Do it to a page."""
+        seen = set()
+        for name, place in [*shown(self.document), *tabulated(self.document)]:
+            if name in seen:
+                continue
+            seen.add(name)
+            anchor = f"explains-{name}"
+            place["ids"].append(anchor)
+            self.document.append(addnodes.index(entries=[("single", name, anchor, "main", None)]))
+
+
+def shown(document: nodes.document) -> Iterator[tuple[str, nodes.Element]]:
+    """Yield what the listings from the simulator define."""
+    for block in document.findall(nodes.literal_block):
+        found = SHOWN.match(block.astext())
+        if found and "kmm_sim" in Path(block.get("source", "")).parts:
+            yield found[1], block
+
+
+def tabulated(document: nodes.document) -> Iterator[tuple[str, nodes.Element]]:
+    """Yield the kernel's names that are alone at the beginning of a table's row."""
+    for row in document.findall(nodes.row):
+        first = next(iter(row.findall(nodes.entry)))
+        codes = list(first.findall(nodes.literal))
+        found = NAME.fullmatch(codes[0].astext()) if len(codes) == 1 and codes[0].astext() == first.astext() else None
+        if found and (found[2] or "_" in found[1]):
+            yield found[1], row
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     """Take it in place of Sphinx's English."""
     app.add_search_language(KernelWords)
+    app.add_transform(Explained)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
