@@ -3,7 +3,8 @@
 
     node_modules   what package-lock.json names                      <- package-lock.json
     pyodide        Python for the browser                            <- its npm package
-    packages       IPython, ipywidgets, anywidget ... in one archive <- the versions installed here, boot.py
+    packages       IPython, ipywidgets, anywidget ... in one archive <- the versions installed here, boot.py,
+                   and the standard library                             what Pyodide brings
     sources        kmm_sim in one archive                            <- kmm_sim/
     snapshot       Python's memory with all of that imported         <- the three above
     scripts        our JavaScript, bundled                           <- web/
@@ -25,7 +26,8 @@ from .stages import files_in, put_named, read_manifest, stage, write_manifest
 
 WEB = Path(__file__).parent / "web"
 BOOT = WEB / "worker/boot.py"
-PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "python_stdlib.zip")
+BYTECODE = (WEB / "bytecode.mjs", WEB / "bytecode.py", WEB / "worker/files.js")
+PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs")
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,10 @@ def make_assets(cache: Path, package: Path, preload: list[str]) -> Assets:
     pyodide = stage(cache / "pyodide", "preparing Python for the browser", lock,
                     lambda out: make_pyodide(modules, out))
     libraries = stage(cache / "packages", "packing IPython and the widgets",
-                      [packages.versions(), Path(packages.__file__), BOOT, *lock],
-                      lambda out: make_archive("packages", [*packages.installed_files(),
-                                                            *packages.kernel_files(modules),
-                                                            ("kmm_boot.py", BOOT.read_bytes())], out))
+                      [packages.versions(), Path(packages.__file__), BOOT, *BYTECODE, *lock],
+                      lambda out: make_packages(modules, out))
     sources = stage(cache / "sources", f"packing {package.name}", [package, Path(packages.__file__)],
-                    lambda out: make_archive("sources", [*packages.source_files(package)], out))
+                    lambda out: make_sources(package, out))
     parts = [pyodide, libraries, sources]
     snapshot = stage(cache / "snapshot", "starting Python once and keeping its memory",
                      [WEB / "snapshot.mjs", WEB / "worker/files.js", *preload,
@@ -127,13 +127,33 @@ def make_pyodide(modules: Path, out: Path) -> None:
     wasm = home / "pyodide.asm.wasm.gz"
     wasm.write_bytes(gzip.compress((modules / "pyodide/pyodide.asm.wasm").read_bytes(), 9, mtime=0))
     write_manifest(out, {"pyodide": f"{home.name}/", "files": {
-        "wasm": {"name": f"{home.name}/{wasm.name}", "size": wasm.stat().st_size},
-        "stdlib": {"name": f"{home.name}/python_stdlib.zip", "size": (home / "python_stdlib.zip").stat().st_size}}})
+        "wasm": {"name": f"{home.name}/{wasm.name}", "size": wasm.stat().st_size}}})
 
 
-def make_archive(name: str, files: list[tuple[str, bytes]], out: Path) -> None:
-    """One archive of Python packages."""
-    write_manifest(out, {"files": {name: put_named(packages.packed(files), out, f"{name}.tar.gz")}})
+def make_packages(modules: Path, out: Path) -> None:
+    """The page's packages and the standard library.
+
+    What every start imports stands there as bytecode, in place of its source where nobody looks at that: to compile it
+    takes two seconds, and both together would be too much to download.
+    """
+    files = [*packages.installed_files(), *packages.kernel_files(modules), ("kmm_boot.py", BOOT.read_bytes())]
+    plain, bytecode = out / "plain.tar.gz", out / "bytecode"
+    plain.write_bytes(packages.packed(files))
+    node.run_node(WEB / "bytecode.mjs", modules, WEB / "bytecode.py", bytecode, plain,
+                  expected="Python to start under Node with the kernel of a page")
+    standard = packages.files_in_zip(modules / "pyodide/python_stdlib.zip")
+    archive = packages.packed(packages.with_bytecode(files, bytecode / "lib/kmm", packages.INNER))
+    stdlib = packages.zipped(packages.with_bytecode(standard, next(bytecode.glob("lib/*.zip"))))
+    shutil.rmtree(bytecode)
+    plain.unlink()
+    write_manifest(out, {"files": {"packages": put_named(archive, out, "packages.tar.gz"),
+                                   "stdlib": put_named(stdlib, out, "stdlib.zip")}})
+
+
+def make_sources(package: Path, out: Path) -> None:
+    """The Python package that the page runs, from this source tree."""
+    archive = packages.packed(packages.source_files(package))
+    write_manifest(out, {"files": {"sources": put_named(archive, out, "sources.tar.gz")}})
 
 
 def make_snapshot(modules: Path, parts: list[Path], preload: list[str], out: Path) -> None:
@@ -141,10 +161,10 @@ def make_snapshot(modules: Path, parts: list[Path], preload: list[str], out: Pat
 
     This is also the test that the packages in the page work together: if they do not, the build stops here.
     """
-    archives = [folder / read_manifest(folder)["files"][name]["name"]
-                for folder, name in zip(parts[1:], ("packages", "sources"), strict=True)]
+    files = {name: folder / each["name"] for folder in parts for name, each in read_manifest(folder)["files"].items()}
     raw = out / "memory.bin"
-    node.run_node(WEB / "snapshot.mjs", modules, raw, json.dumps(preload), *archives,
+    node.run_node(WEB / "snapshot.mjs", modules, raw, json.dumps(preload),
+                  files["stdlib"], files["packages"], files["sources"],
                   expected=f"Python to start under Node and import {', '.join(preload)}")
     if not raw.is_file():
         raise LiveBuildError("started Python under Node and asked for its memory", f"a file {raw}",

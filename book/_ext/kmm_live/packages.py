@@ -24,6 +24,9 @@ INSTALLED = (
 KERNEL_WHEELS = ("ipykernel-*.whl", "pyodide_kernel-*.whl")  # in the npm package of the JupyterLite kernel
 SUFFIXES = {".py", ".json", ".js", ".css", ".txt", ".toml", ".csv", ".gz"}
 
+# Nobody has a reason to look into these: their bytecode is enough. Others are met in tracebacks, with their lines.
+INNER = re.compile(r"(IPython|IPython_pygments_lexers|asttokens|executing|pure_eval|pygments|stack_data)(/|\.py$)")
+
 # A page has no terminal, and shows no language but Python: most of these packages' bytes are of no use in it.
 LEAVE_OUT = re.compile(r"""
     (^|/)(tests?|testing/(plugin|tests?)|__pycache__)/
@@ -36,6 +39,9 @@ LEAVE_OUT = re.compile(r"""
   | ^anywidget/(nbextension|labextension)/
   | ^ipywidgets/state\.schema
 """, re.VERBOSE)
+
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # one date for all files: the same files give the same zip
+
 
 def versions() -> str:
     """Names and versions of the installed packages the page takes; a change means a new archive."""
@@ -73,8 +79,7 @@ def kernel_files(node_modules: Path) -> Iterator[tuple[str, bytes]]:
         if len(found) != 1:
             raise LiveBuildError(f"looked for {pattern} in {folder}", f"one wheel, not {len(found)}",
                                  "remove _build/live and build again")
-        with zipfile.ZipFile(found[0]) as wheel:
-            yield from ((name, wheel.read(name)) for name in wheel.namelist() if not name.endswith("/"))
+        yield from files_in_zip(found[0])
 
 
 def source_files(package: Path) -> Iterator[tuple[str, bytes]]:
@@ -97,3 +102,29 @@ def packed(files: Iterable[tuple[str, bytes]]) -> bytes:
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     return gzip.compress(out.getvalue(), 9, mtime=0)
+
+
+def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """A zip file of these paths and bytes, always the same for the same files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), content, zipfile.ZIP_DEFLATED, 9)
+    return out.getvalue()
+
+
+def files_in_zip(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Path and bytes of each file in a zip file."""
+    with zipfile.ZipFile(archive) as opened:
+        yield from ((name, opened.read(name)) for name in opened.namelist() if not name.endswith("/"))
+
+
+def with_bytecode(files: Iterable[tuple[str, bytes]], folder: Path,
+                  which: re.Pattern[str] = re.compile("")) -> Iterator[tuple[str, bytes]]:
+    """These files, with the bytecode below ``folder`` in place of the sources that it was made from.
+
+    ``which``: how the names of those begin that are replaced.
+    """
+    for name, content in files:
+        code = folder / f"{name}c"
+        yield (f"{name}c", code.read_bytes()) if which.match(name) and code.is_file() else (name, content)

@@ -6,7 +6,7 @@
 import { Downloads } from "./downloads.js";
 import { LIBRARY, putFiles } from "./files.js";
 
-const WORTH_IT = 2.5e6; // bytes a second from which the larger file is there sooner than the imports are done
+const WORTH_IT = 4e6; // bytes a second from which the larger file is there sooner than the imports are done
 const NEEDED = ["wasm", "stdlib", "packages", "sources"];
 const PAGE = 65536; // bytes of WebAssembly memory
 
@@ -23,7 +23,7 @@ export async function startPython(root, manifest, report) {
   const wantsMemory = hasMemory || (manifest.files.memory && (await downloads.speed()) >= WORTH_IT);
   if (wantsMemory && !hasMemory) downloads.want("memory");
   const start = async (more, room) => {
-    const [loadPyodide, module] = await Promise.all([program, compiled, ...NEEDED.map((name) => downloads.get(name))]);
+    const [loadPyodide, module] = await Promise.all([program, compiled, downloads.get("stdlib")]); // the rest may still come
     const options = { indexURL: root + manifest.pyodide, stdLibURL: root + manifest.files.stdlib.name, ...more };
     return withOurs({ downloads, manifest, module, room }, () => loadPyodide(options));
   };
