@@ -3,51 +3,87 @@
 
     python tools/bench_site.py _build/html [--page book/getting-pages.html] [--runs 5]
 
-Prints medians: cold (nothing cached) by the kept memory and by the packages, warm (second visit in the same browser),
-restart, a click on a lab until the frame that shows it, and the bytes each way takes.
+Prints medians: the first paint of a page of which nothing is cached; cold visits by the kept memory and by the
+packages; a warm one (the second in the same browser); a restart; a click on a lab until the frame that shows it. Bytes
+are counted where they leave the host, headers included. "Python ready" is from the start of the visit.
 """
 
 import argparse
 import os
+import platform
 import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from get_chromium import system_chromium
 from live_page import LivePage
-from serve_book import serving
+from serve_book import BookHandler, serving
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+MARKS = "Object.fromEntries(performance.getEntriesByType('mark').map((m) => [m.name, m.startTime]))"
+PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+KEPT = "() => document.documentElement.dataset.offline === 'yes'"
+# What the names of Python's files begin with.
+PYTHON = ("pyodide", "stdlib", "memory", "packages", "sources", "worker", "session", "part")
 Figures = dict[str, float]
 
 
+class Host(BookHandler):
+    """The host; it counts what it sends, by the address that was asked for."""
+
+    sent: ClassVar[list[tuple[str, int]]] = []
+
+    def handle_one_request(self) -> None:
+        """Answer through a file that counts."""
+        out, self.count = self.wfile.write, 0
+
+        def write(data):
+            self.count += len(data)
+            return out(data)
+
+        self.wfile.write = write  # type: ignore[method-assign]
+        try:
+            super().handle_one_request()
+        finally:
+            self.wfile.write = out  # type: ignore[method-assign]
+            if self.count:
+                Host.sent.append((self.path, self.count))
+
+
+def sent(part: str = "") -> float:
+    """Bytes that the host has sent for addresses with this in them, since the figures were set back."""
+    return float(sum(size for path, size in Host.sent if part in path))
+
+
 def visit(context: BrowserContext, address: str) -> tuple[LivePage, Figures]:
-    """Open the page in a new tab, wait until it is live; milliseconds since the visit began, and bytes."""
+    """Open the page in a new tab, wait until it is live; milliseconds since the visit began."""
     page = context.new_page()
-    session = context.new_cdp_session(page)
-    session.send("Network.enable")
-    received = [0.0]
-    session.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    Host.sent.clear()
     live = LivePage(page)
     live.open(address)
-    first = sum(received)
     live.wait_live()
-    marks = page.evaluate("Object.fromEntries(performance.getEntriesByType('mark').map((m) => [m.name, m.startTime]))")
+    marks = page.evaluate(MARKS)
     way = "memory" if "kmm-way-memory" in marks else "packages"
     return live, {"labs drawn, ms": marks["kmm-drawn"], f"Python ready ({way}), ms": marks["kmm-python"],
-                  "all cells run, ms": marks["kmm-live"], "layout shift": live.shift, "first paint, kB": first / 1000}
+                  "all cells run, ms": marks["kmm-live"], "layout shift": live.shift}
 
 
-def wire_bytes(context: BrowserContext, answered: list[int]) -> None:
-    """Collect the size of every answer in this context as the network carried it, workers included."""
-    def add(request) -> None:
-        sizes = request.sizes()
-        answered.append(sizes["responseBodySize"] + sizes["responseHeadersSize"])
-
-    context.on("requestfinished", add)
+def first_paint(browser: Browser, address: str) -> Figures:
+    """A first visit of somebody who saves data: the page and its labs, without Python."""
+    context = browser.new_context(service_workers="block")
+    Host.sent.clear()
+    live = LivePage(context.new_page(), save_data=True)
+    live.open(address)
+    live.page.wait_for_load_state("networkidle")
+    figures = {"first contentful paint, ms": live.page.evaluate(PAINTED),
+               "labs drawn, ms": live.page.evaluate(MARKS)["kmm-drawn"],
+               "from the host, kB": sent() / 1000, "requests": float(len(Host.sent))}
+    context.close()
+    return figures
 
 
 def cold(browser: Browser, address: str, *, memory: bool) -> Figures:
@@ -55,39 +91,39 @@ def cold(browser: Browser, address: str, *, memory: bool) -> Figures:
     context = browser.new_context(service_workers="block")
     if not memory:
         context.route("**/memory-*", lambda route: route.fulfill(status=404))
-    answered: list[int] = []
-    wire_bytes(context, answered)
     live, figures = visit(context, address)
     live.page.wait_for_load_state("networkidle")
+    figures |= {"from the host, MB": sent() / 1e6}
     context.close()
-    return figures | {"whole page, MB": sum(answered) / 1e6}
+    return figures
 
 
 def warm(browser: Browser, address: str) -> Figures:
-    """A second visit, with the service worker in charge."""
+    """A second visit, once the first has kept the book."""
     context = browser.new_context()
     first, _ = visit(context, address)
-    first.page.evaluate("navigator.serviceWorker.ready")
-    first.page.reload()
-    first.wait_live()
-    first.page.wait_for_load_state("networkidle")
+    first.page.wait_for_function(KEPT)
     first.page.close()
     _, figures = visit(context, address)
+    python = sum(sent(f"_static/live/{part}-") for part in PYTHON)
+    figures |= {"from the host, kB": sent() / 1000, "of it Python, kB": python / 1000}
     context.close()
     return figures
 
 
 def restart(browser: Browser, address: str) -> Figures:
     """From the press on Restart to the last cell."""
-    context = browser.new_context(service_workers="block")
+    context = browser.new_context()
     live, _ = visit(context, address)
+    live.page.wait_for_function(KEPT)
     begin = live.page.evaluate("performance.now()")
     live.button("restart").click()
     live.wait_state("starting")
     live.wait_live()
-    end = live.page.evaluate("performance.getEntriesByName('kmm-live').at(-1).startTime")
+    python, end = (live.page.evaluate(f"performance.getEntriesByName('{name}').at(-1).startTime")
+                   for name in ("kmm-python", "kmm-live"))
     context.close()
-    return {"restart, ms": end - begin}
+    return {"Python ready, ms": python - begin, "all cells run, ms": end - begin}
 
 
 # One call, then its undoing, and so on: from the click to the first frame in which the memory looks different.
@@ -118,6 +154,15 @@ def click(browser: Browser, address: str) -> Figures:
     return {"click to repaint, ms": statistics.median(times), "click to repaint, slowest of 10, ms": max(times)}
 
 
+def processor() -> str:
+    """The name of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
 def medians(runs: int, measure: Callable[[], Figures]) -> Figures:
     """The median of each figure over some runs."""
     all_ = [measure() for _ in range(runs)]
@@ -137,20 +182,23 @@ def main() -> int:
         print(f"There is no live page in {options.site}: run `make html` first.", file=sys.stderr)
         return 1
     size = sum(file.stat().st_size for file in live.rglob("*") if file.is_file())
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, medians of {options.runs};",
-          f"_static/live is {size / 1e6:.1f} MB")
-    with serving(options.site, compress=True) as site, sync_playwright() as playwright:
+    with serving(options.site, compress=True, handler=Host) as site, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=system_chromium(), args=ARGS)
         address = site + options.page
+        print(f"{processor()}, {os.cpu_count()} cores, Chromium {browser.version}, medians of {options.runs};",
+              f"_static/live is {size / 1e6:.1f} MB")
         for title, measure in {
+            "first paint": lambda: first_paint(browser, address),
             "cold, kept memory": lambda: cold(browser, address, memory=True),
             "cold, packages": lambda: cold(browser, address, memory=False),
             "warm": lambda: warm(browser, address),
             "restart": lambda: restart(browser, address),
             "click": lambda: click(browser, address),
         }.items():
+            load = os.getloadavg()[0]
             for name, value in medians(options.runs, measure).items():
-                print(f"{title:20} {name:40} {value:10.1f}" if value > 1 else f"{title:20} {name:40} {value:10.3f}")
+                print(f"{title:20} {name:40} {value:10.{1 if value > 1 else 3}f}")
+            print(f"{title:20} {'load before and after':40} {load:.1f}, {os.getloadavg()[0]:.1f}", flush=True)
         browser.close()
     return 0
 

@@ -45,8 +45,14 @@ class BookHandler(http.server.SimpleHTTPRequestHandler):
         if not (self.compress and path.is_file() and type_.startswith(COMPRESSIBLE)
                 and "gzip" in self.headers.get("Accept-Encoding", "")):
             return super().send_head()
+        changed = self.date_time_string(path.stat().st_mtime)
+        if self.headers.get("If-Modified-Since") == changed:
+            self.send_response(304)
+            self.end_headers()
+            return None
         body = gzipped(path, path.stat().st_mtime_ns)
         self.send_response(200)
+        self.send_header("Last-Modified", changed)
         self.send_header("Content-Type", type_)
         self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))
