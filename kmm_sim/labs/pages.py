@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The pages lab: all of memory as a map, one page's struct page, its bytes, and who refers to it.
 
-    pages_lab()                                 16 MiB, nothing done yet
+    pages_lab()                                 16 MiB, some of it in use
     pages_lab(Machine(memory="8 GiB"))          another machine
     pages_lab(Machine.preset("lkd-32bit"))      ... with high memory, and the calls for it
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +46,7 @@ from kmm_sim.mm.mmzone import MAX_PAGE_ORDER
 from kmm_sim.mm.page import PAGE_SIZE, Page
 from kmm_sim.observe.pages import PageView, page_runs, page_view
 from kmm_sim.trace import Event
+from kmm_sim.workload import play, traffic
 
 __all__ = ["Allocate", "Look", "OnPage", "PagesLab", "Write", "look", "pages_lab"]
 
@@ -66,6 +68,8 @@ AS_C = {
     "kmap": "kmap(page)", "kunmap": "kunmap(page)", "local": "kmap_local_page(page)",
 }
 SMALL = "16 MiB"
+BEFORE = 2  # the seed of what was done on the small machine before anybody looks
+BUSY_WITH = (GFP_KERNEL, GFP_HIGHUSER_MOVABLE, GFP_HIGHUSER_MOVABLE, GFP_KERNEL | Gfp.RECLAIMABLE)
 LARGEST = 256 << 30
 
 
@@ -78,7 +82,9 @@ def pages_lab(
     title: str = "",
     caption: str = "",
 ) -> Bench:
-    """Return a lab on ``machine`` (by default one of 16 MiB) that shows its memory, and page ``pfn`` closely.
+    """Return a lab on ``machine`` that shows its memory, and page ``pfn`` closely.
+
+    By default the machine has 16 MiB, and has been in use before anybody looks.
 
     ``calls`` are made first, and are the recorded run that the lab opens with: ``Allocate``,
     ``Look``, ``OnPage`` and ``Write`` of this module.  ValueError if there is no page ``pfn``.
@@ -93,7 +99,10 @@ def pages_lab(
 def _small(lab: PagesLab, calls: Iterable[Any], pfn: int | None, memory: str) -> Run:
     if parse_size(memory) > LARGEST:
         raise ValueError(f"this lab has room for {LARGEST >> 30} GiB, not {memory}")
-    return _opened(lab, calls, Machine(memory=memory), pfn)
+    machine = Machine(memory=memory, trace=False)
+    play(machine, traffic(random.Random(BEFORE), 4000, (0, 0, 1, 2, 3), BUSY_WITH))
+    machine.tracing = True
+    return _opened(lab, calls, machine, pfn)
 
 
 def _opened(lab: PagesLab, calls: Iterable[Any], machine: Machine, pfn: int | None) -> Run:
@@ -226,7 +235,7 @@ class PagesLab:
         size = count * PAGE_SIZE >> 20
         note = f"{count:,} pages of 4 KiB, {size:,} MiB; click to zoom in, and on a page to look at it"
         scene: dict[str, Node] = {
-            "": Stage(self.title, ("M", "t", "b"), _forms(self.highmem), (), self.caption, (("M",), ("t",), ("b",))),
+            "": Stage(self.title, ("M", "t", "b"), _forms(self.highmem), (), self.caption, (("M",), ("t",), ("b",)), 1),
             "M": Map("Memory", note, state.start, count, LEGEND, state.zones),
         }
         scene |= strips("M", state.start, state.runs)

@@ -35,16 +35,16 @@ def test_a_page_is_taken_written_shared_and_freed():
     lab = pages_lab(calls=[Allocate(KERNEL, 0), Write("password"), OnPage("get"), OnPage("put"), OnPage("put"),
                            Allocate(KERNEL, 0)])
     counts = [field(scene, "refcount")[0] for scene in scenes(lab)]
-    assert counts == [0, 1, 1, 2, 1, 0, 1]
+    assert counts == [1, 1, 1, 2, 1, 0, 1]  # first the page at the start of memory, then the one that is taken
     *_, last = scenes(lab)
     assert bytes(last["b:data"]["data"]) == b"password"  # the new owner can read it
     assert [frame[0][2] for frame in lab.frames] == [
-        "The caller gets the page at pfn 0x400, in zone DMA.",
+        "The caller gets the page at pfn 0x420, in zone DMA.",
         "The bytes are written. The struct page is as it was.",
-        "pfn 0x400 has 2 references now.",
-        "pfn 0x400 has 1 reference now.",
-        "The last reference to pfn 0x400 is gone: the page is free.",
-        "The caller gets the page at pfn 0x400, in zone DMA.",
+        "pfn 0x420 has 2 references now.",
+        "pfn 0x420 has 1 reference now.",
+        "The last reference to pfn 0x420 is gone: the page is free.",
+        "The caller gets the page at pfn 0x420, in zone DMA.",
     ]
 
 
@@ -67,8 +67,14 @@ def test_a_tail_points_at_its_head():
     assert "head" in scene["t:flags"]["cells"][3]
 
 
+def test_the_small_machine_has_been_in_use():
+    runs = page_runs(pages_lab().run.machine.machine)
+    assert {letter for letter, _ in runs} == set("fcUME")
+    assert 1000 < sum(count for letter, count in runs if letter in "fc") < 3000
+
+
 def test_a_free_block_says_its_order_where_linux_keeps_it():
-    lab = pages_lab()
+    lab = pages_lab(Machine(memory="16 MiB"))
     view = page_view(lab.run.machine.machine, lab.run.machine.pfn)
     assert view.state == "free"
     lab.run.make(Look(view.head))
