@@ -188,7 +188,7 @@ class DetailedBuddyLab(BuddyLab):
         lines = [f"p{n}" for n in _names(state.pages)]  # at the foot
         panels = tuple(dict.fromkeys([*(key for row in rows for key in row), *lines]))
         return {**scene, **below, "": replace(
-            stage, panels=panels, layout=tuple(rows),
+            stage, panels=panels, layout=tuple(rows), above=len(state.pages.zones),
             forms=_forms(stage.forms, _scripts(state.pages), state.cpu_lists))}
 
     def tell(self, event: Event) -> tuple[Any, ...]:

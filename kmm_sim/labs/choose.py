@@ -308,7 +308,7 @@ class ChooseLab:
     def draw(self, state: ChooseState) -> Scene:
         """Return the scene of a state: the questions, what the call gave, the pages it lies in."""
         kinds = (Kind("Y", 2, "yours"), Kind("o", 1, "somebody else’s"))
-        stage = Stage(self.title, ("w", "r", "m"), (_form(),), kinds, self.caption, (("w", "r"), ("m",)))
+        stage = Stage(self.title, ("w", "r", "m"), (_form(),), kinds, self.caption, (("w", "r"), ("m",)), 1)
         return {"": stage, **_flow(state), **_result(state), **_cells(state)}
 
     def tell(self, event: Event) -> tuple[Any, ...]:

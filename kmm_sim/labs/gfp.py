@@ -158,7 +158,7 @@ class GfpLab:
         """Return the scene: the mask, what it permits, the zones, the stages, the sum, the answer."""
         layout = (("w", "a"), ("l",), ("z", "z", "s"), ("m",))
         scene: dict[str, Node] = {"": Desktop(
-            self.title, ("w", "a", "l", "z", "s", "m"), _forms(state), (), self.caption, layout=layout)}
+            self.title, ("w", "a", "l", "z", "s", "m"), _forms(state), (), self.caption, layout=layout, above=1)}
         request = state.request
         return scene | _mask(request) | _permits(request) | _flow(state) | _zones(state) | _sum(state) | _answer(state)
 

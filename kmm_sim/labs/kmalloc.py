@@ -362,7 +362,8 @@ class KmallocLab:
     def _stage(self) -> Stage:
         kinds = (Kind("K", 6, "in use"), Kind("P", 2, "whole pages of a large request"))
         layout = (("s",), ("t", "w"), ("i",))
-        return Stage(self.title, ("s", "t", "w", "i"), (_ask(), _give_back(), _wrongly()), kinds, self.caption, layout)
+        forms = (_ask(), _give_back(), _wrongly())
+        return Stage(self.title, ("s", "t", "w", "i"), forms, kinds, self.caption, layout, 1)
 
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return a call's answer as a phrase."""

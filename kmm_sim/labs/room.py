@@ -9,6 +9,7 @@ are to be expected, and do no harm.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from kmm_sim.labs.forms import Choice, Flags, Form, Number, Pick, Toggle, Typed
@@ -40,7 +41,9 @@ SLACK = {WIDE: 0, NARROW: 38}  # a line more of what stands beside the buttons
 LINE = 70  # a panel of one line
 HEAD = 29
 GAP = 18
-LETTER, CODE = 6.6, 8.5  # the width of a letter, in a sentence and in a call
+LETTER, CODE, SMALL_CODE = 6.6, 8.5, 7.0  # the width of a letter, in a sentence, in a call and in its prototype
+HALF_ROW, NAMES_BELOW = 440, 335  # a panel of bytes so narrow has half as many in a row, its names below them
+MANY, MANY_HIGH = 18, 400  # more boxes than so many on a shelf are in a window of this height
 
 
 class Room:
@@ -95,9 +98,11 @@ class Room:
         laid = {key for row in self.stage.layout for key in row}
         lines = [key for key in self.stage.panels if isinstance(self.scene[key], Line) and key not in laid]
         foot = sum(self.kept(key, width, narrow=width == NARROW) + 10 for key in lines)
+        heads = [panel.title for key in lines if isinstance(panel := self.scene[key], Line)]
+        foot -= 43 * sum(head == before for before, head in pairwise(heads))  # lines of one file have one head
         caption = 12 + 22 * self.lines(self.stage.caption, width) if self.stage.caption else 0
         rows = [self.row(row, width) for row in self.rows()]
-        calls = sum(self.form(form, width - (24 if width == WIDE else 20)) + 7 for form in self.stage.forms)
+        calls = sum(self.form(form, width - (24 if width == WIDE else 20)) + 10 for form in self.stage.forms)
         said = 20 * self.sentence[width] + SLACK[width]
         return REST[width] + said + foot + caption + 1.02 * sum(rows) + GAP * (len(rows) - 1) + calls
 
@@ -143,7 +148,8 @@ class Room:
             case Lists(lists=lists):
                 return 28 + (30 if narrow else 28) * (len(lists) + 1)
             case Line(text=text):
-                return LINE - 10 + (15 if narrow else 18) * self.text(text).count("\n")
+                wide = [-(-len(line) * 6.2 // (width - 20)) for line in self.text(text).split("\n")]
+                return LINE - 10 + (15 if narrow else 16) * (sum(max(1, lines) for lines in wide) - 1)
             case Table(rows=rows):
                 return HEAD + 28 + 26 * (not rows) + sum(self.table_row(row, width) for row in rows)
             case Shelves(shelves=shelves):
@@ -154,7 +160,7 @@ class Room:
                     return HEAD + max((self.step(step, share, across=True) for step in steps), default=0)
                 return HEAD + sum(self.step(step, width, across=False) for step in steps)
             case Bytes() as bytes_:
-                return HEAD + self.bytes(bytes_, narrow=narrow)
+                return HEAD + self.bytes(bytes_, width)
             case Plot():
                 return HEAD + 190 + 38
             case Map():
@@ -167,7 +173,9 @@ class Room:
         assert isinstance(row, Row)
         letters = [self.letters(cell) for cell in row.cells]
         free = max(60.0, width - sum(letters[:-1]) * 7 - 16 * len(letters)) if letters else width
-        return 25 + 18 * max(0, -(-letters[-1] * LETTER // free) - 1 if letters else 0)
+        last = -(-letters[-1] * LETTER // free) if letters else 1
+        all_ = -(-(sum(letters) * 7 + 16 * len(letters)) // width)
+        return 25 + 18 * max(0.0, last - 1, all_ - 1)
 
     def shelf(self, key: str, width: float, *, narrow: bool) -> float:
         """Return the height of a shelf with its boxes in rows."""
@@ -182,7 +190,8 @@ class Room:
             if left and left + across > wide:
                 height, left, row = height + row + 8, 0.0, 0.0
             left, row = left + across + 8, max(row, high)
-        return max(41.0, 15 + height + row) + (26 if narrow and shelf.keys else 0)
+        high = height + row if len(shelf.keys) <= MANY else min(height + row, MANY_HIGH)
+        return max(41.0, 15 + high) + (26 if narrow and shelf.keys else 0)
 
     def box(self, box: Box, wide: float, *, narrow: bool) -> tuple[float, float]:
         """Return the width and the height of a box."""
@@ -206,9 +215,9 @@ class Room:
         says = self.lines(step.says, width - 46) * 19
         return (42 + 19 * bool(step.value) if across else 32) + says
 
-    def bytes(self, panel: Bytes, *, narrow: bool) -> float:
-        """Return the height of the rows of bytes."""
-        columns = min(panel.columns, 8) if narrow else panel.columns
+    def bytes(self, panel: Bytes, width: float) -> float:
+        """Return the height of the rows of bytes, and of their names where those stand below."""
+        columns = min(panel.columns, 8) if width < HALF_ROW else panel.columns
         rows, at = 0, 0
         for key in panel.spans:
             span = self.scene[key]
@@ -216,7 +225,7 @@ class Room:
             rest = (span.size - len(span.data)) // columns
             rows += -(-(at % columns + min(span.size, len(span.data))) // columns) + (1 if rest >= 3 else rest)
             at += span.size
-        return 18.6 * rows + (18 * len(panel.spans) if narrow else 0)
+        return 18.6 * rows + (18 * len(panel.spans) if width <= NAMES_BELOW else 0)
 
     def form(self, form: Form, width: float) -> float:
         """Return the height of a call: its words and gaps in lines."""
@@ -224,7 +233,8 @@ class Room:
         across = sum(self.gap(part) for part in form.parts) + 110 + LETTER * self.letters(form.hint)
         flags = [part for part in form.parts if isinstance(part, Flags)]
         boxes = sum(_wrapped((len(word) * 7.9 + 42 for word in part.options), width) for part in flags)
-        return line * max(1, -(-across // width)) + boxes * (30 if width > NARROW else 36)
+        prototype = 3 + 16 * max(1, -(-round(self.letters(form.prototype) * SMALL_CODE) // round(width)))
+        return line * max(1, -(-across // width)) + boxes * (30 if width > NARROW else 36) + prototype
 
     def gap(self, part: Any) -> float:
         """Return the width of a gap, or of the words between."""

@@ -111,7 +111,8 @@ class Stage:
 
     ``layout`` puts panels side by side where there is room: a tuple for each row, with the keys
     in it from left to right; a key given twice is twice as wide.  Without it every panel takes a
-    row of its own, but that Cells and the Lists after them share one.
+    row of its own, but that Cells and the Lists after them share one.  ``above`` is how many of
+    the rows stand above the timeline and the calls, on one screen with them; None: all.
     """
 
     title: Text
@@ -120,6 +121,7 @@ class Stage:
     kinds: tuple[Kind, ...] = ()
     caption: Text = ""
     layout: tuple[tuple[str, ...], ...] = ()
+    above: int | None = None
 
 
 Node = (

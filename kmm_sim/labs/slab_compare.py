@@ -251,7 +251,7 @@ class ThreeSlabsLab:
                  "int kmem_cache_shrink(struct kmem_cache *s);"),
         )
         kinds = (Kind("a", 1, "an object in use"), Kind("·", 2, "free, in the CPU’s array (SLAB)"))
-        return Stage(self.title, (*ALLOCATORS, "t"), forms, kinds, self.caption, (tuple(ALLOCATORS), ("t",)))
+        return Stage(self.title, (*ALLOCATORS, "t"), forms, kinds, self.caption, (tuple(ALLOCATORS), ("t",)), 1)
 
     def _table(self, state: ThreeState) -> dict[str, Node]:
         rows: dict[str, Node] = {}

@@ -253,7 +253,7 @@ class SlabDebugLab:
             Form("again", ("kmem_cache_free(example, p);",), "Free p",
                  "p is the object that is looked at, held or free"),
         )
-        return Stage(self.title, ("s", "b", "d"), forms, kinds, self.caption, (("s",), ("b",), ("d",)))
+        return Stage(self.title, ("s", "b", "d"), forms, kinds, self.caption, (("s",), ("b",), ("d",)), 2)
 
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return a call's answer as a phrase."""

@@ -85,7 +85,7 @@ def draw(sides: Sequence[Side], title: Text, caption: Text) -> Scene:
     """Return the scene of both stacks."""
     layout = (("s",), ("t",), ("b0", "b1"), ("d0",), ("d1",))
     panels = tuple(key for row in layout for key in row)
-    scene: dict[str, Node] = {"": Stage(title, panels, _forms(), KINDS, caption, layout)}
+    scene: dict[str, Node] = {"": Stage(title, panels, _forms(), KINDS, caption, layout, 2)}
     scene |= _pictures(sides) | _table(sides)
     for number, side in enumerate(sides):
         scene |= _bytes(f"b{number}", side)

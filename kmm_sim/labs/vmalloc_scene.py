@@ -88,7 +88,7 @@ def draw(state: VmallocState, title: Text, caption: Text) -> Scene:
     """Return the scene of a state."""
     layout = (("v", "m"), ("w",), ("c",), ("d",))
     panels = tuple(key for row in layout for key in row)
-    scene: dict[str, Node] = {"": Stage(title, panels, _forms(), KINDS, caption, layout)}
+    scene: dict[str, Node] = {"": Stage(title, panels, _forms(), KINDS, caption, layout, 1)}
     return scene | _addresses(state) | _memory(state) | _walk(state.walked) | _cost(state) | {
         "d": Line(("vm.dmesg",), "\n".join(state.log) or ("vm.silence",))}
 

@@ -155,7 +155,7 @@ class WorkloadLab:
     def draw(self, state: WorkloadState) -> Scene:
         """Return the scene of a state: free pages of each, fragmentation and slabs of both, the numbers now."""
         stage = Stage(self.title, ("A", "B", "u", "s", "t"), (_pass(), _begin("A"), _begin("B")), (), self.caption,
-                      (("A", "B"), ("u", "s"), ("t",)))  # fmt: skip
+                      (("A", "B"), ("u", "s"), ("t",)), 1)  # fmt: skip
         top = max(each.free_pages for name in NAMES for each in state.samples[name])
         return {"": stage, **_free(state, "A", top), **_free(state, "B", top), **_unusable(state), **_slabs(state),
                 **_table(state)}

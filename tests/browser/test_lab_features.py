@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import expect
 
 from kmm_sim import Machine
-from kmm_sim.labs import buddy_lab
+from kmm_sim.labs import buddy_lab, gfp_lab
+from kmm_sim.labs.recorded import FROM_AN_INTERRUPT
 from lab_page import IN_BOTH
 
 EVENTS = 20  # of the lab that open_lab() opens by itself
@@ -244,6 +245,28 @@ def test_a_link_opens_the_lab_as_it_was(open_lab):
     assert again.blocks == lab.blocks
 
 
+@pytest.mark.parametrize("width", [360, 740])
+def test_a_long_link_that_could_not_be_copied_is_shown_within_the_lab(open_lab, width):
+    bench = buddy_lab(pages=16)
+    for _ in range(25):
+        bench.run.make(bench.run.lab.read(action := {"do": "alloc", "gfp": "GFP_KERNEL", "order": 0}), action=action)
+    bench.refresh()
+    lab = open_lab(bench, viewport={"width": width, "height": 900})
+    lab.find(".kmm-to_end").click()
+    assert link_of(lab).count("alloc") == 25
+    assert lab.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_each_call_has_its_prototype_beside_it_whatever_else_is_said(open_lab):
+    lab = open_lab()
+    press(lab, "Copy link")
+    assert lab.find(".kmm-call .kmm-prototype").all_inner_texts() == [
+        "struct page *alloc_pages(gfp_t gfp, unsigned int order);",
+        "void __free_pages(struct page *page, unsigned int order);"]
+    for form in lab.find(".kmm-call").all():
+        assert form.locator(".kmm-prototype").is_visible()
+
+
 FRAGMENT = "1;buddy;pages=16;script=+0;alloc/GFP_KERNEL/2;@7"
 
 
@@ -379,6 +402,24 @@ def test_the_picture_looks_as_the_lab_does(open_lab, browser):
       return count / (740 * 380); }""", [__import__("base64").b64encode(shot).decode() for shot in shots])
     page.context.close()
     assert different < 0.015
+
+
+def test_the_picture_is_the_same_on_a_phone_and_crosses_out_what_is_crossed_out(open_lab):
+    sizes = []
+    for width in (740, 360):
+        lab = open_lab(gfp_lab("clean cache", FROM_AN_INTERRUPT), viewport={"width": width, "height": 740})
+        lab.find(".kmm-to_end").click()
+        before = lab.find(".kmm-bench").inner_html()
+        picture = ElementTree.fromstring(saved(lab, "SVG")[1])
+        lines = {each.text: each.get("text-decoration") for each in picture.iter(f"{SVG}text")}
+        assert lines["OOM killer"] == "line-through"
+        assert lines["may it sleep here?"] is None
+        assert "the caller may reclaim, and so may sleep" in lines
+        sizes.append((picture.get("width"), float(picture.get("height"))))
+        assert re.sub(r' style="[^"]*"|<p class="kmm-notice".*?</p>', "", lab.find(".kmm-bench").inner_html()) == \
+            re.sub(r' style="[^"]*"|<p class="kmm-notice".*?</p>', "", before)
+    assert [width for width, _ in sizes] == ["740", "740"]
+    assert abs(sizes[0][1] - sizes[1][1]) < 3
 
 
 def test_the_picture_has_the_colours_of_the_theme(open_lab):

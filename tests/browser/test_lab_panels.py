@@ -2,15 +2,16 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from every_panel import FORMS, PANELS, EveryPanelLab, every_panel_lab
-from kmm_sim.labs import Bench, kmalloc_lab
+from kmm_sim.labs import Bench, kmalloc_lab, mem_map_lab, zones_lab
 from kmm_sim.labs.run import Run
-from kmm_sim.labs.scene import Row, Stage, Step
+from kmm_sim.labs.scene import Box, Mark, Row, Series, Shelf, Shelves, Stage, Step
 from kmm_sim.labs.view import Desk
 
 AXE = Path(__file__).parents[2] / "_build/live/npm/node_modules/axe-core/axe.min.js"
@@ -136,6 +137,73 @@ def test_a_plot_grows_and_is_read_by_keyboard(lab):
     lab.page.keyboard.press("ArrowRight")
     assert reading.get_attribute("aria-valuetext") == "event 1, order 0 7, order 1 59"
     expect(panel(lab, "p").locator(".kmm-legend")).to_contain_text("event 1")
+
+
+def texts(lab, title):
+    """The words in a plot: text, left, right, top, bottom."""
+    plot = lab.find(".kmm-panel", has=lab.page.get_by_text(title, exact=True)).locator(".kmm-plot")
+    return plot.evaluate("""(plot) => [...plot.querySelectorAll("text")].map((each) => {
+      const { left, right, top, bottom } = each.getBoundingClientRect();
+      return [each.textContent, left, right, top, bottom];
+    })""")
+
+
+@pytest.mark.parametrize("width", [360, 740])
+def test_every_bar_of_a_few_has_its_name(open_lab, width):
+    for bench, title, names in ((zones_lab(), "Free pages", {"DMA", "DMA32", "Normal"}),
+                                (mem_map_lab(), "Share of memory", {"4 KiB", "8 KiB", "16 KiB", "64 KiB"})):
+        lab = open_lab(bench, viewport={"width": width, "height": 900})
+        drawn = sorted((left, right, text) for text, left, right, *_ in texts(lab, title) if text in names)
+        assert {text for *_, text in drawn} == names
+        assert all(right < left for (_, right, _), (left, *_) in pairwise(drawn))
+
+
+def test_names_of_marks_are_not_written_over_one_another(open_lab):
+    class Marked(EveryPanelLab):
+        def draw(self, state):
+            scene = super().draw(state)
+            marks = tuple(Mark(name, level) for name, level in (("low", 5), ("high", 6), ("min", 4)))
+            return scene | {"p": replace(scene["p"], marks=marks)}
+
+    lab = open_lab(Bench(Run(Desk(calls=0, asked=""), Marked())))
+    found = texts(lab, "Free pages")
+    names = sorted((top, text) for text, _, _, top, _ in found if text in ("high 6", "low 5", "min 4"))
+    assert [text for _, text in names] == ["high 6", "low 5", "min 4"]
+    assert all(below - above >= 10 for (above, _), (below, _) in pairwise(names))
+
+
+def test_bars_have_numbers_only_where_one_points(open_lab):
+    lab = open_lab(zones_lab())
+    legend = lab.find(".kmm-panel", has=lab.page.get_by_text("Free pages", exact=True)).locator(".kmm-legend")
+    assert legend.inner_text().split() == ["free", "must", "stay"]
+    lab.find(".kmm-plot").hover()
+    expect(legend).to_contain_text("zone DMA32")
+
+
+def test_a_plot_of_nothing_yet_ends_at_one(open_lab):
+    class Empty(EveryPanelLab):
+        def draw(self, state):
+            scene = super().draw(state)
+            none = {"p:0": Series("order 0"), "p:1": Series("order 1", (0, 0))}
+            return scene | {"p": replace(scene["p"], marks=())} | none
+
+    lab = open_lab(Bench(Run(Desk(calls=0, asked=""), Empty())))
+    assert [text for text, *_ in texts(lab, "Free pages")][:3] == ["0", "0.5", "1"]
+
+
+def test_a_hundred_boxes_are_in_a_window_of_their_own(open_lab):
+    class Many(EveryPanelLab):
+        def draw(self, state):
+            boxes = {f"s:{number}": Box(f"slab {number}", ("A", "", "")) for number in range(100)}
+            shelves = {"s": Shelves("Slabs", "", ("s:all",)), "s:all": Shelf("all", "", tuple(boxes))}
+            return {"": Stage("Many", ("s",))} | shelves | boxes
+
+    lab = open_lab(Bench(Run(Desk(calls=0, asked=""), Many())))
+    assert lab.find(".kmm-stage").evaluate("(stage) => stage.offsetHeight") < 500
+    shelf = lab.page.get_by_role("group", name="all", exact=True)
+    shelf.focus()
+    lab.page.keyboard.press("End")
+    lab.page.wait_for_function("document.querySelector('.kmm-many').scrollTop > 100")
 
 
 def test_a_flow_says_where_it_stands(lab):

@@ -86,7 +86,7 @@ def test_on_a_phone_it_fits_and_goes_by_touch(visit, site, dark):
 def test_on_a_phone_memory_sentence_and_timeline_are_on_one_screen(visit, site):
     live, _ = open_chapter(visit, site, width=360, height=740, has_touch=True)
     live.page.evaluate("document.querySelector('.kmm-bench').scrollIntoView({ block: 'start', behavior: 'instant' })")
-    boxes = live.page.evaluate("""() => [".kmm-sentence", ".kmm-map", ".kmm-bar", ".kmm-live"].map((each) =>
+    boxes = live.page.evaluate("""() => [".kmm-map", ".kmm-sentence", ".kmm-bar", ".kmm-live"].map((each) =>
       document.querySelector(each).getBoundingClientRect()).map((box) => [box.top, box.bottom])""")
     tops, bottoms = zip(*boxes, strict=True)
     assert tops[0] >= 0

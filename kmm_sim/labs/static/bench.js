@@ -94,9 +94,7 @@ class BenchView {
     this.forms = (stage.forms ?? []).map((form) => new CallForm(this, form));
     this.timeline = new Timeline(this);
     this.notice = make("p", { class: "kmm-notice", role: "status" });
-    this.prototype = make("code", { class: "kmm-prototype" });
-    this.showPrototype(stage.forms?.[0]);
-    this.after = make("div", { class: "kmm-after" }, this.notice, this.prototype, this.timeline.buttons);
+    this.after = make("div", { class: "kmm-after" }, this.notice, this.timeline.buttons);
     this.live = make("p", { class: "kmm-hidden", role: "status" });
     this.text = make("pre", { tabindex: "0" });
     this.details = make("details", { class: "kmm-text", on: { toggle: () => this.drawText() } },
@@ -114,14 +112,17 @@ class BenchView {
     const title = this.say(stage.title);
     const laid = new Set((stage.layout ?? []).flat());
     const lines = this.panels.filter((panel) => panel instanceof LinePanel && !laid.has(panel.key));
+    lines.slice(1).forEach((line, index) => line.element.classList.toggle("kmm-more", line.title === lines[index].title));
     const trace = make("section", { class: "kmm-panel kmm-trace" },
       make("div", { class: "kmm-head" }, make("span", { class: "kmm-name" }, this.say(["log"]))), this.timeline.log);
-    const { says, bar } = this.timeline;
+    const rows = this.rows(stage, lines);
+    const above = stage.above ?? rows.length;
+    const below = rows.slice(above);
     return make("figure", { class: "kmm-figure", role: stage.caption ? undefined : "group", "aria-label": title },
-      make("div", { class: "kmm-top" }, make("div", { class: "kmm-title" }, title), this.predict.button), says, this.predict.element,
-      make("div", { class: "kmm-stage" }, ...this.rows(stage, lines)), bar,
-      make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element),
-        this.after),
+      make("div", { class: "kmm-top" }, make("div", { class: "kmm-title" }, title), this.predict.button), this.predict.element,
+      make("div", { class: "kmm-stage" }, ...rows.slice(0, above)), this.timeline.element,
+      make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element), this.after),
+      ...(below.length ? [make("div", { class: "kmm-stage kmm-below" }, ...below)] : []),
       make("div", { class: "kmm-foot" }, trace, ...lines.map((line) => line.element)),
       make("div", { class: "kmm-last" }, this.details, this.extras), this.live,
       ...(stage.caption ? [make("figcaption", {}, this.say(stage.caption))] : []));
@@ -146,16 +147,11 @@ class BenchView {
     });
   }
 
-  // The prototype of the call that the reader is busy with.
-  showPrototype(form) {
-    this.prototype.textContent = form ? this.say(form.prototype) : "";
-  }
-
   redraw(touched, animate) {
     this.shownEnd = this.player.end;
     this.drawMoment(touched, animate && !this.still());
     this.steady.grow();
-    this.light(this.lit && this.nodes.has(this.lit) ? this.lit : null);
+    if (this.lit) this.light(this.nodeFor(this.lit) ? this.lit : null);
     this.drawText();
     clearTimeout(this.telling);
     this.telling = setTimeout(() => this.tell(), 500);
@@ -166,6 +162,7 @@ class BenchView {
     for (const form of this.forms) form.draw();
     this.timeline.draw();
     this.drawNotice();
+    for (const each of [...this.panels, this.timeline]) each.rest?.(); // what must be measured, when all is drawn
   }
 
   still() {

@@ -22,7 +22,7 @@ export class BytesPanel {
       const stop = event.target.closest("[data-stop]");
       if (stop) bench.press(stop.dataset.stop);
     });
-    this.watch = new ResizeObserver(() => this.columns() !== this.drawn && this.fill(null));
+    this.watch = new ResizeObserver(() => this.fit());
     this.watch.observe(this.element);
   }
 
@@ -36,6 +36,11 @@ export class BytesPanel {
     if (touched.has(this.key)) this.head.draw();
     else if (!spans.some((key) => touched.has(key))) return;
     this.fill(animate ? this.bytes : null);
+  }
+
+  // Have as many bytes in a row as there is room for now.
+  fit() {
+    if (this.columns() !== this.drawn) this.fill(null);
   }
 
   // Lay the spans end to end, and cut them into rows.

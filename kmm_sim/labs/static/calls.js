@@ -6,11 +6,11 @@ export class CallForm {
     this.bench = bench;
     this.form = form;
     this.gaps = new Map();
+    this.offered = new Map();
     this.element = make("form", { class: "kmm-call", novalidate: "", "data-does": form.does },
       make("code", { class: "kmm-c" }, ...form.parts.map((part) => this.part(part))),
-      make("button", { class: "kmm-do", type: "submit", title: bench.say(form.prototype) }, bench.say(form.button)),
-      (this.note = make("span", { class: "kmm-note" })));
-    for (const type of ["pointerenter", "focusin"]) this.element.addEventListener(type, () => bench.showPrototype(form));
+      make("button", { class: "kmm-do", type: "submit" }, bench.say(form.button)),
+      (this.note = make("span", { class: "kmm-note" })), make("code", { class: "kmm-prototype" }, bench.say(form.prototype)));
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       bench.act({ do: form.does, ...this.values() });
@@ -98,8 +98,10 @@ export class CallForm {
       if (!part.pick) continue;
       const keys = this.bench.picks(part);
       const chosen = keys.includes(input.value) ? input.value : keys[0] ?? "";
-      input.replaceChildren(...keys.map((key) => make("option", { value: key }, this.bench.name(key))));
-      if (!keys.length) input.append(make("option", { value: "" }, this.bench.say(["none_held"])));
+      const offers = keys.length ? keys.map((key) => [key, this.bench.name(key)]) : [["", this.bench.say(["none_held"])]];
+      const [offered, now] = [this.offered.get(input), offers.join()];
+      if (offered !== now) input.replaceChildren(...offers.map(([value, name]) => make("option", { value }, name)));
+      this.offered.set(input, now);
       input.value = chosen;
       if (this.followed !== chosen) this.follow();
     }

@@ -4,15 +4,20 @@ import { Sheet } from "./sheet.js";
 
 const FORMAT = 1; // of the JSON
 
-// The drawing as it is now, without what can only be used on a screen.
+// The drawing as it is now, without what can only be used on a screen, and as wide on a phone as anywhere.
 export function pictureOf(bench) {
+  const fit = () => bench.panels.forEach((panel) => panel.fit?.());
+  bench.steady.release();
   bench.root.classList.add("kmm-picture");
   try {
+    fit();
     const figure = bench.root.querySelector(".kmm-figure");
     const picture = new Sheet(figure).draw(bench.say(bench.nodes.get("").title), (element) => element.matches(".kmm-hidden, .kmm-ghost"));
     return new XMLSerializer().serializeToString(picture);
   } finally {
     bench.root.classList.remove("kmm-picture");
+    fit();
+    bench.steady.measure();
   }
 }
 

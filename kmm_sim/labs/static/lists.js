@@ -123,7 +123,7 @@ export class LinePanel {
   constructor(bench, key) {
     this.bench = bench;
     this.key = key;
-    const title = bench.say(bench.nodes.get(key).title);
+    const title = this.title = bench.say(bench.nodes.get(key).title);
     this.line = make("pre", { class: "kmm-line", tabindex: "0", role: "group", "aria-label": title });
     this.element = make("section", { class: "kmm-panel kmm-proc" },
       make("div", { class: "kmm-head" }, make("span", { class: "kmm-name kmm-path" }, title)), this.line);
@@ -131,11 +131,13 @@ export class LinePanel {
 
   // Words that changed are marked, as one would underline them in two printouts.
   draw(_touched, animate) {
-    const words = this.bench.say(this.bench.nodes.get(this.key).text).split(/( +)/);
-    const before = this.words;
-    this.words = words;
-    this.line.replaceChildren(...words.map((word, index) =>
-      animate && before && before[index] !== word && word.trim() ? make("mark", {}, word) : word));
+    const text = this.bench.say(this.bench.nodes.get(this.key).text);
+    if (text === this.drawn && !this.marked) return;
+    const before = animate && this.drawn?.split("\n").map((line) => line.split(/( +)/));
+    this.drawn = text;
+    this.marked = Boolean(before);
+    this.line.replaceChildren(...text.split("\n").map((line, row, { length }) => make("span", {}, ...line.split(/( +)/).map((word, index) =>
+      before && before[row]?.[index] !== word && word.trim() ? make("mark", {}, word) : word), row < length - 1 ? "\n" : "")));
   }
 
   light() {}

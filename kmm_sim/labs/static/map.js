@@ -34,7 +34,7 @@ export class MapPanel {
     this.canvas.addEventListener("pointermove", (event) => this.say(this.under(event)));
     this.canvas.addEventListener("pointerleave", () => this.say(this.cursor));
     this.canvas.addEventListener("click", (event) => this.choose(this.under(event)));
-    this.watch = new ResizeObserver(() => this.paint());
+    this.watch = new ResizeObserver(() => this.fit());
     this.watch.observe(this.element);
     // A canvas does not follow the page from light to dark by itself.
     this.dark = matchMedia("(prefers-color-scheme: dark)");
@@ -119,6 +119,11 @@ export class MapPanel {
   }
 
   // ---- Drawing
+
+  // Be as wide as there is room now.
+  fit() {
+    this.paint();
+  }
 
   paint() {
     const wide = this.frame.clientWidth;

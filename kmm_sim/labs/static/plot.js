@@ -1,22 +1,28 @@
 // The panel of a plot: curves that grow as the run goes on. Each has a colour, a dash or a hatch, and its name.
-import { head, make, svg } from "./scene.js";
+import { head, make, same, svg } from "./scene.js";
 
 const PLOT_HIGH = 190;
 const EDGE = { left: 46, right: 10, top: 10, bottom: 34 };
 const DASHES = ["", "7 3", "2 3", "9 3 2 3", "5 5", "1 4"];
+const FONT = "11px system-ui, sans-serif"; // as in bench.css
+const APART = 13; // from the name of a mark to the next
 
 export class PlotPanel {
   constructor(bench, key) {
     this.bench = bench;
     this.key = key;
     this.head = head(bench, key);
-    this.picture = svg("svg", { class: "kmm-plot", height: PLOT_HIGH, "aria-hidden": "true" });
+    this.cursor = svg("line", { class: "kmm-cursor", y1: EDGE.top, y2: PLOT_HIGH - EDGE.bottom, x1: -9, x2: -9 });
+    [this.ground, this.shapes, this.over] = [svg("g"), svg("g"), svg("g")];
+    this.picture = svg("svg", { class: "kmm-plot", height: PLOT_HIGH, "aria-hidden": "true" }, this.ground, this.shapes, this.over, this.cursor);
     this.legend = make("ul", { class: "kmm-legend" });
+    this.place = make("li");
+    this.drawn = new Map(); // a curve's shape, its line of the legend and the number there
     // What is under the cursor; the arrow keys move it.
     this.reading = make("input", { type: "range", class: "kmm-reading", min: "0", step: "1", on: { input: () => this.read(Number(this.reading.value)) } });
     this.element = make("section", { class: "kmm-panel" }, this.head.element,
       make("div", { class: "kmm-plot-box" }, this.picture, this.reading), this.legend);
-    this.watch = new ResizeObserver(() => this.element.clientWidth !== this.wide && this.fill());
+    this.watch = new ResizeObserver(() => this.element.clientWidth !== this.wide && this.fit());
     this.watch.observe(this.element);
     this.picture.addEventListener("pointermove", (event) => this.point(event));
     this.picture.addEventListener("pointerleave", () => this.read(null));
@@ -30,6 +36,11 @@ export class PlotPanel {
     if (touched.has(this.key) || series.some((key) => touched.has(key))) this.fill();
   }
 
+  // Be as wide as there is room now.
+  fit() {
+    this.fill();
+  }
+
   fill() {
     this.wide = this.element.clientWidth;
     const node = this.node = { kind: "lines", start: 0, step: 1, names: [], marks: [], top: 0, series: [], ...this.bench.nodes.get(this.key) };
@@ -41,9 +52,24 @@ export class PlotPanel {
     this.x = (nth) => EDGE.left + (banded ? (nth + 0.5) / this.count : nth / Math.max(1, this.count - 1)) * ground[0];
     this.y = (value) => EDGE.top + (1 - (value - low) / (high - low || 1)) * ground[1];
     this.band = ground[0] / this.count;
-    this.cursor = svg("line", { class: "kmm-cursor", y1: EDGE.top, y2: PLOT_HIGH - EDGE.bottom, x1: -9, x2: -9 });
-    this.picture.setAttribute("width", Math.max(this.wide, 200));
-    this.picture.replaceChildren(...this.axes(low, high, ground), ...this.curves.flatMap((curve) => this.curve(curve, low)), ...this.marks(), ...this.now(), this.cursor);
+    // What a run seldom changes is drawn anew only then.
+    const { kind, x, y, start, step, names, marks } = node;
+    const frame = JSON.stringify([this.wide, low, high, this.count, kind, x, y, start, step, names, marks]);
+    if (frame !== this.frame) {
+      this.frame = frame;
+      this.picture.setAttribute("width", Math.max(this.wide, 200));
+      this.ground.replaceChildren(...this.axes(low, high, ground));
+      this.marked = this.marks();
+    }
+    for (const [key, { path, line }] of this.drawn) {
+      if (node.series.includes(key)) continue;
+      path.remove();
+      line.remove();
+      this.drawn.delete(key);
+    }
+    for (const curve of this.curves) this.curve(curve, low);
+    same(this.shapes, this.curves.map(({ key }) => this.drawn.get(key).path));
+    this.over.replaceChildren(...this.marked, ...this.now());
     this.drawLegend();
     this.reading.max = this.count - 1;
     this.reading.setAttribute("aria-label", this.bench.say(["plot.read", this.bench.say(node.title)]));
@@ -56,7 +82,7 @@ export class PlotPanel {
       ? Array.from({ length: this.count }, (_, nth) => this.curves.reduce((sum, { values }) => sum + (values[nth] ?? 0), 0))
       : this.curves.flatMap(({ values }) => values.filter((value) => value != null));
     const low = all.reduce((least, value) => Math.min(least, value), 0);
-    const high = top || all.concat(marks.map(({ value }) => value)).reduce((most, value) => Math.max(most, value), 1e-9);
+    const high = top || all.concat(marks.map(({ value }) => value)).reduce((most, value) => Math.max(most, value), 0) || 1;
     const step = niceStep((high - low) / 4);
     return [Math.floor(low / step) * step, top || Math.ceil(high / step) * step];
   }
@@ -70,20 +96,39 @@ export class PlotPanel {
       parts.push(svg("line", { class: "kmm-grid", x1: EDGE.left, x2: EDGE.left + wide, y1: at, y2: at }),
         svg("text", { x: EDGE.left - 5, y: at + 4, "text-anchor": "end" }, short(value)));
     }
-    const each = Math.max(1, Math.ceil(this.count / Math.max(2, Math.floor(wide / 58))));
+    const named = (nth) => (names.length ? this.bench.say(names[nth]) : short(start + nth * step));
+    const widest = Math.max(...Array.from({ length: this.count }, (_, nth) => widthOf(named(nth))));
+    const each = Math.max(1, Math.ceil(((widest + (names.length ? 3 : 12)) * this.count) / wide)); // as many as stand beside each other
     const every = names.length ? each : Math.max(1, niceStep(each));
     for (let nth = 0; nth < this.count; nth += every) {
-      const words = names.length ? this.bench.say(names[nth]) : short(start + nth * step);
-      parts.push(svg("text", { x: this.x(nth), y: PLOT_HIGH - EDGE.bottom + 14, "text-anchor": nth || names.length ? "middle" : "start" }, words));
+      parts.push(svg("text", { x: this.x(nth), y: PLOT_HIGH - EDGE.bottom + 14, "text-anchor": nth || names.length ? "middle" : "start" }, named(nth)));
     }
     parts.push(svg("text", { class: "kmm-axis", x: EDGE.left + wide, y: PLOT_HIGH - 4, "text-anchor": "end" }, this.bench.say(x)),
       svg("text", { class: "kmm-axis", x: 2, y: PLOT_HIGH - 4 }, y ? `↑ ${this.bench.say(y)}` : ""));
     return parts;
   }
 
+  // One shape for a curve, or for all bars of a series, whatever their number.
   curve(curve, low) {
+    const bars = this.node.kind === "bars" || this.node.kind === "stack";
+    if (!this.drawn.has(curve.key)) this.drawn.set(curve.key, this.begun(curve, bars));
+    this.drawn.get(curve.key).path.setAttribute("d", bars ? curve.values.map((value, nth) => this.bar(curve, value ?? 0, nth, low)).join("") : this.line(curve));
+  }
+
+  begun({ key, tone, index }, bars) {
+    const dash = { "data-tone": tone, "stroke-dasharray": DASHES[index % DASHES.length] };
+    const sample = bars
+      ? svg("rect", { class: "kmm-bar-of", width: 14, height: 12, x: 6, "data-tone": tone })
+      : svg("path", { class: "kmm-curve", d: "M0 6H26", ...dash });
+    const [label, number] = [make("span"), make("b")];
+    return {
+      path: bars ? svg("path", { class: "kmm-bar-of", "data-key": key, "data-tone": tone }) : svg("path", { class: "kmm-curve", "data-key": key, ...dash }),
+      line: make("li", { "data-key": key }, svg("svg", { width: 26, height: 12, "aria-hidden": "true" }, sample), label, number), label, number,
+    };
+  }
+
+  line(curve) {
     const { kind } = this.node;
-    if (kind === "bars" || kind === "stack") return curve.values.map((value, nth) => this.bar(curve, value ?? 0, nth, low));
     let path = "";
     let open = false;
     curve.values.forEach((value, nth) => {
@@ -92,23 +137,29 @@ export class PlotPanel {
       path += !open ? `M${x} ${y}` : kind === "steps" ? `H${x}V${y}` : `L${x} ${y}`;
       open = true;
     });
-    return [svg("path", { class: "kmm-curve", d: path, "data-tone": curve.tone, "data-key": curve.key, "stroke-dasharray": DASHES[curve.index % DASHES.length] })];
+    return path;
   }
 
-  bar({ tone, key, index }, value, nth, low) {
+  bar({ index }, value, nth, low) {
     const stacked = this.node.kind === "stack";
     const under = stacked ? this.curves.slice(0, index).reduce((sum, { values }) => sum + (values[nth] ?? 0), 0) : Math.max(0, low);
     const share = stacked ? 1 : this.curves.length;
     const wide = Math.max(1, (this.band * 0.8) / share);
     const left = this.x(nth) - this.band * 0.4 + (stacked ? 0 : index * wide);
     const [from, to] = [this.y(under), this.y(stacked ? under + value : value)];
-    return svg("rect", { class: "kmm-bar-of", x: left, width: wide, y: Math.min(from, to), height: Math.abs(from - to), "data-tone": tone, "data-key": key });
+    return `M${left.toFixed(1)} ${from.toFixed(1)}V${to.toFixed(1)}h${wide.toFixed(1)}V${from.toFixed(1)}z`;
   }
 
+  // A line for each, and its name just above; names that would stand over one another make room, upwards.
   marks() {
-    return this.node.marks.flatMap(({ label, value, tone }) => [
-      svg("line", { class: "kmm-level", x1: EDGE.left, x2: this.wide - EDGE.right, y1: this.y(value), y2: this.y(value), "data-tone": tone }),
-      svg("text", { class: "kmm-level-name", x: this.wide - EDGE.right - 3, y: this.y(value) - 3, "text-anchor": "end" }, `${this.bench.say(label)} ${short(value)}`)]);
+    let lowest = PLOT_HIGH - EDGE.bottom;
+    const [right, marks] = [this.wide - EDGE.right, this.node.marks.map((mark) => ({ ...mark, y: this.y(mark.value) }))];
+    return marks.sort((a, b) => b.y - a.y).flatMap(({ label, value, tone, y }) => {
+      const at = Math.min(y - 3, lowest);
+      lowest = at - APART;
+      return [svg("line", { class: "kmm-level", x1: EDGE.left, x2: right, y1: y, y2: y, "data-tone": tone }),
+        svg("text", { class: "kmm-level-name", x: right - 3, y: at, "text-anchor": "end" }, `${this.bench.say(label)} ${short(value)}`)];
+    });
   }
 
   now() {
@@ -118,14 +169,15 @@ export class PlotPanel {
     return [svg("line", { class: "kmm-now-line", x1: x, x2: x, y1: EDGE.top, y2: PLOT_HIGH - EDGE.bottom })];
   }
 
+  // With the newest values, or those that are pointed at. Of bars beside each other none is the newest.
   drawLegend(nth = null) {
-    const lines = this.node.kind === "lines" || this.node.kind === "steps";
-    this.legend.replaceChildren(...this.curves.map(({ label, tone, values, index, key }) => make("li", { "data-key": key },
-      svg("svg", { width: 26, height: 12, "aria-hidden": "true" }, lines
-        ? svg("path", { class: "kmm-curve", d: "M0 6H26", "data-tone": tone, "stroke-dasharray": DASHES[index % DASHES.length] })
-        : svg("rect", { class: "kmm-bar-of", width: 14, height: 12, x: 6, "data-tone": tone })),
-      this.bench.say(label), make("b", {}, short(values[nth ?? values.length - 1])))),
-      ...(nth === null ? [] : [make("li", {}, this.where(nth))]));
+    for (const { key, label, values } of this.curves) {
+      const line = this.drawn.get(key);
+      line.label.textContent = this.bench.say(label);
+      line.number.textContent = nth === null && this.node.kind === "bars" ? "" : short(values[nth ?? values.length - 1]);
+    }
+    if (nth !== null) this.place.textContent = this.where(nth);
+    same(this.legend, [...this.curves.map(({ key }) => this.drawn.get(key).line), ...(nth === null ? [] : [this.place])]);
   }
 
   where(nth) {
@@ -173,6 +225,14 @@ export class PlotPanel {
   light(keys) {
     for (const each of this.element.querySelectorAll("[data-key]")) each.classList.toggle("kmm-lit", keys.has(each.dataset.key));
   }
+}
+
+let pen;
+
+function widthOf(words) {
+  pen ??= document.createElement("canvas").getContext("2d");
+  pen.font = FONT;
+  return pen.measureText(words).width;
 }
 
 // 1, 2 or 5 times a power of ten: a step of that size or the next above.

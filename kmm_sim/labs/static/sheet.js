@@ -219,11 +219,13 @@ export class Sheet {
     const { color, alpha } = this.inks.of(style.color);
     const plain = /^pre/.test(style.whiteSpace) || style.whiteSpaceCollapse === "preserve" ? words : words.replace(/\s+/g, " ").trim();
     if (!plain.trim()) return;
+    const line = style.textDecorationLine;
     into.append(mark("text", {
       x: left - this.origin.left, y: baseline - this.origin.top, fill: color, "fill-opacity": alpha < 1 ? alpha : undefined,
       "font-family": style.fontFamily.replaceAll('"', "'"), "font-size": style.fontSize,
       "font-weight": style.fontWeight === "400" ? undefined : style.fontWeight,
       "font-style": style.fontStyle === "normal" ? undefined : style.fontStyle,
+      "text-decoration": line === "none" ? undefined : line,
       "letter-spacing": style.letterSpacing === "normal" ? undefined : style.letterSpacing, "xml:space": "preserve",
     }, plain));
   }

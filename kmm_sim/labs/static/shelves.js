@@ -4,6 +4,7 @@ import { head, make, same, svg } from "./scene.js";
 import { Roving } from "./roving.js";
 
 const MOVE_MS = 150;
+const MANY = 18; // boxes on a shelf
 const SMALL = 64; // more slots than so many, and they are drawn without letters
 
 export class ShelvesPanel {
@@ -27,7 +28,7 @@ export class ShelvesPanel {
   draw(touched, animate) {
     const { shelves = [] } = this.bench.nodes.get(this.key);
     const focus = this.body.contains(document.activeElement) ? document.activeElement.dataset.stop : null;
-    const before = animate ? this.places() : null;
+    this.before = animate ? this.places() : null;
     this.head.draw();
     for (const key of [...this.shelves.keys()]) if (!shelves.includes(key)) this.shelves.delete(key);
     for (const key of shelves) if (!this.shelves.has(key) || touched.has(key)) this.drawShelf(key, touched, animate);
@@ -37,11 +38,19 @@ export class ShelvesPanel {
     }
     const rows = shelves.map((key) => this.shelves.get(key).element);
     same(this.body, this.boxes.size ? rows : [this.none, ...rows]);
-    for (const box of this.unchained) this.drawChain(box); // now that every box has its place
-    this.unchained.clear();
-    if (before) this.move(before);
     this.roving.settle();
     if (focus && !this.body.contains(document.activeElement)) this.roving.at?.focus({ preventScroll: true });
+  }
+
+  // Now that every box has its place: first all is measured, then drawn.
+  rest() {
+    const chains = [...this.unchained].filter(({ chain, chained }) => chain.length || chained).map((box) => [box, this.chainPath(box)]);
+    this.unchained.clear();
+    if (this.before) this.move(this.before);
+    for (const [box, path] of chains) {
+      box.chained = path;
+      box.arrows.firstChild.setAttribute("d", path);
+    }
   }
 
   drawShelf(key, touched, animate) {
@@ -52,6 +61,10 @@ export class ShelvesPanel {
     shelf.element.classList.toggle("kmm-empty", !keys.length);
     for (const each of keys) if (!this.boxes.has(each)) this.drawBox(each, false, animate);
     same(shelf.row, keys.map((each) => this.boxes.get(each).element));
+    const many = keys.length > MANY; // in a window of its own, to be scrolled by keys too
+    shelf.row.classList.toggle("kmm-many", many);
+    if (many) Object.entries({ tabindex: "0", role: "group", "aria-label": shelf.label.textContent }).forEach((each) => shelf.row.setAttribute(...each));
+    else for (const name of ["tabindex", "role", "aria-label"]) shelf.row.removeAttribute(name);
   }
 
   shelf(key) {
@@ -118,7 +131,7 @@ export class ShelvesPanel {
   }
 
   // From the head of the freelist to its end: an arrow from each free slot to the next.
-  drawChain({ chain, slots, arrows }) {
+  chainPath({ chain, slots }) {
     const place = (index) => {
       const { offsetLeft: left, offsetTop: top, offsetWidth: width, offsetHeight: height } = slots[index];
       return [left + width / 2, top + height / 2, height];
@@ -129,7 +142,7 @@ export class ShelvesPanel {
       const [x, y, high] = place(known[0]);
       path.unshift(`M${x} ${y - high / 2 - 1}m-3.5 -6l3.5 6l3.5 -6`);
     }
-    arrows.firstChild.setAttribute("d", path.join(""));
+    return path.join("");
   }
 
   places() {
@@ -137,8 +150,8 @@ export class ShelvesPanel {
   }
 
   move(before) {
-    for (const [key, { element }] of this.boxes) {
-      const [from, to] = [before.get(key), element.getBoundingClientRect()];
+    for (const [key, to] of this.places()) {
+      const [from, { element }] = [before.get(key), this.boxes.get(key)];
       if (!from || (Math.abs(from.left - to.left) < 1 && Math.abs(from.top - to.top) < 1)) continue;
       element.animate([{ transform: `translate(${from.left - to.left}px,${from.top - to.top}px)` }, { transform: "none" }],
         { duration: MOVE_MS, easing: "ease-out" });

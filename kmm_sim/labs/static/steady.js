@@ -25,8 +25,7 @@ export class Steady {
   measure() {
     const { player, root } = this.bench;
     this.width = root.clientWidth;
-    for (const element of this.heights.keys()) element.style.minHeight = "";
-    this.heights.clear();
+    this.release();
     if (!this.width) return;
     const [at, began] = [player.at, performance.now()];
     const step = Math.max(1, player.end / MOMENTS);
@@ -37,6 +36,11 @@ export class Steady {
     }
     this.bench.drawMoment(player.go(at), false);
     this.grow();
+  }
+
+  release() {
+    for (const element of this.heights.keys()) element.style.minHeight = "";
+    this.heights.clear();
   }
 
   grow() {

@@ -10,9 +10,10 @@ export class TablePanel {
     this.key = key;
     this.rows = new Map();
     const { title } = bench.nodes.get(key);
-    this.heads = make("tr");
-    this.body = make("tbody");
-    this.table = make("table", { class: "kmm-table", "aria-label": bench.say(title) }, make("thead", {}, this.heads), this.body);
+    // Said in words, for a phone lays the rows out anew.
+    this.heads = make("tr", { role: "row" });
+    this.body = make("tbody", { role: "rowgroup" });
+    this.table = make("table", { class: "kmm-table", role: "table", "aria-label": bench.say(title) }, make("thead", { role: "rowgroup" }, this.heads), this.body);
     this.head = head(bench, key);
     this.none = make("p", { class: "kmm-none" }, bench.say(["nothing_yet"]));
     this.element = make("section", { class: "kmm-panel" }, this.head.element,
@@ -32,18 +33,23 @@ export class TablePanel {
       this.marked = rows.some((key) => this.bench.nodes.get(key).mark);
       this.heads.replaceChildren(...columns.map((text, index) => {
         const words = this.bench.say(text);
-        return make(words ? "th" : "td", { scope: words ? "col" : undefined, class: this.columnClass(index) }, words);
+        return make(words ? "th" : "td", { scope: words ? "col" : undefined, role: words ? "columnheader" : "cell", class: this.columnClass(index) }, words);
       }));
+      this.table.classList.toggle("kmm-two-lines", columns.length > 3 && align.includes("c"));
+      this.table.style.setProperty("--columns", columns.length - 1);
       for (const key of this.rows.keys()) if (!rows.includes(key)) this.rows.delete(key);
     }
     for (const key of rows) {
-      if (!this.rows.has(key)) this.rows.set(key, { element: make("tr", { "data-key": key }), cells: [] });
+      if (!this.rows.has(key)) this.rows.set(key, { element: make("tr", { role: "row", "data-key": key }), cells: [] });
       else if (!touched.has(key)) continue;
       this.fill(key, animate);
     }
     if (touched.has(this.key)) same(this.body, rows.map((key) => this.rows.get(key).element));
     this.none.hidden = rows.length > 0;
     this.roving.settle();
+  }
+
+  rest() {
     if (this.scroll.scrollWidth > this.scroll.clientWidth) this.scroll.tabIndex = 0; // to be scrolled by keys
     else this.scroll.removeAttribute("tabindex");
   }
@@ -69,7 +75,7 @@ export class TablePanel {
         "aria-label": this.bench.describe(key),
       }, words)];
       if (!index && mark) content.unshift(make("span", { class: "kmm-sign", role: "img", "aria-label": this.bench.say([`mark.${mark}`]) }, MARK_SIGNS[mark] ?? ""));
-      return make(index ? "td" : "th", { class: this.columnClass(index), scope: index ? undefined : "row" }, ...content);
+      return make(index ? "td" : "th", { class: this.columnClass(index), scope: index ? undefined : "row", role: index ? "cell" : "rowheader" }, ...content);
     }));
     if (focused) row.element.querySelector("[data-stop]")?.focus({ preventScroll: true });
   }

@@ -45,9 +45,10 @@ export class Timeline {
     this.log = make("ol", { class: "kmm-log", tabindex: "0", "aria-label": say(["log"]) });
     this.lines = [];
     this.says = make("p", { class: "kmm-says" }, this.call, this.sentence);
-    this.bar = make("section", { class: "kmm-bar" },
+    this.bar = make("div", { class: "kmm-bar" },
       make("div", { class: "kmm-buttons" }, this.first, this.back, this.play, this.forth, this.last),
       make("div", { class: "kmm-scrub" }, this.ticks, this.range), this.count, this.speed);
+    this.element = make("section", { class: "kmm-timeline" }, this.says, this.bar); // stays in view, see bench.css
   }
 
   // A lab whose run is drawn from a seed can be given another one.
@@ -112,6 +113,9 @@ export class Timeline {
     this.log.append(fresh);
     this.log.querySelector(".kmm-current")?.classList.remove("kmm-current");
     this.lines.at(-1)?.elements.at(-1).classList.add("kmm-current");
+  }
+
+  rest() {
     this.log.scrollTop = this.log.scrollHeight;
   }
 
