@@ -192,6 +192,19 @@ def test_the_versions_that_are_pinned_agree():
         assert set(pin.findall((ROOT / name).read_text())) <= locked, f"{name} changed: run `make lock`"
 
 
+def test_the_style_is_the_one_that_was_agreed_on():
+    """As `make lint` has it: ruff over all that is ours."""
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], cwd=ROOT, capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_types_fit():
+    """As `make lint` has it: mypy, strictly, over the package. Its cache makes a second run quick."""
+    done = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_nothing_is_misspelt():
     """As `make lint` has it, with the words of the kernel."""
     done = subprocess.run([Path(sys.executable).with_name("codespell")], cwd=ROOT, capture_output=True, text=True)
