@@ -182,7 +182,9 @@ aside = Series(name="slab-slub-slob/aside", title=_("Aside, or with the node?"),
 
 # first_fit
 
-def _cut(holes: list[tuple[int, int]], size: int) -> tuple[int | None, list[tuple[int, int]]]:
+def _cut(
+    holes: list[tuple[int, int]], size: int
+) -> tuple[int | None, list[tuple[int, int]]]:
     left = []
     found = None
     for offset, room in holes:

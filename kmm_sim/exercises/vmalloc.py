@@ -68,7 +68,8 @@ cost = compute(
 # walk
 
 def _by_shifting(addr: int) -> tuple[int, ...]:
-    return (addr >> 39 & 511, addr >> 30 & 511, addr >> 21 & 511, addr >> 12 & 511, addr & 4095)
+    pgd, pud, pmd, pte = (addr >> shift & 511 for shift in (39, 30, 21, 12))
+    return pgd, pud, pmd, pte, addr & 4095
 
 
 def _by_dividing(addr: int) -> list[int]:

@@ -106,7 +106,9 @@ marks = compute(
 )
 
 
-def _passes(free: int, order: int, mark: int, reserve: int, high: bool, atomic: bool) -> bool:
+def _passes(
+    free: int, order: int, mark: int, reserve: int, high: bool, atomic: bool
+) -> bool:
     if high:
         mark -= mark // 2
         if atomic:

@@ -169,8 +169,8 @@ def kmap_local_page(node: Node, page: Page) -> int:
     if high is None or not is_highmem_page(page):
         return page_address(node, page)
     if len(high.local) + 1 >= KM_MAX_IDX:
-        raise KernelBug(f"kmap_local_page() of pfn {page.pfn}: {len(high.local)} pages are mapped already, and "
-                        f"a task has {KM_MAX_IDX - 1} slots")
+        raise KernelBug(f"kmap_local_page() of pfn {page.pfn}: {len(high.local)} pages are "
+                        f"mapped already, and a task has {KM_MAX_IDX - 1} slots")
     high.local.append(page.pfn)
     return _local_address(len(high.local) - 1)
 

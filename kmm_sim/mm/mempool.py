@@ -100,8 +100,9 @@ def mempool_alloc(pool: Mempool[T], gfp: int) -> T | None:
     if not gfp & DIRECT_RECLAIM:
         return None
     raise ContextError(
-        f"mempool_alloc would sleep now: no memory, and all {pool.min_nr} elements put aside are in use; "
-        "Linux waits until one comes back, but on this machine nobody else runs who could return one"
+        f"mempool_alloc would sleep now: no memory, and all {pool.min_nr} elements put aside "
+        "are in use; Linux waits until one comes back, but on this machine nobody else runs "
+        "who could return one"
     )
 
 

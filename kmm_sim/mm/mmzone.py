@@ -482,7 +482,9 @@ def build_all_zonelists(zones: Sequence[Zone]) -> dict[int, tuple[tuple[Zone, ..
     return {nid: build_zonelists(zones, nid, node_load) for nid in node_load}
 
 
-def build_zonelists(zones: Sequence[Zone], nid: int, node_load: dict[int, int]) -> tuple[tuple[Zone, ...], ...]:
+def build_zonelists(
+    zones: Sequence[Zone], nid: int, node_load: dict[int, int]
+) -> tuple[tuple[Zone, ...], ...]:
     """Return, for each highest zone, the zones to try: bank ``nid`` first, highest zone first.
 
     ``node_load`` counts for each bank how many others turn to it first, and is updated.
@@ -496,7 +498,8 @@ def build_zonelists(zones: Sequence[Zone], nid: int, node_load: dict[int, int]) 
         node_load[banks[1]] += 1
     order = [zone for bank in banks for zone in reversed(zones) if zone.nid == bank]
     return tuple(
-        tuple(zone for zone in order if zone.type <= highest) for highest in range(MAX_NR_ZONES)
+        tuple(zone for zone in order if zone.type <= highest)
+        for highest in range(MAX_NR_ZONES)
     )
 
 

@@ -29,7 +29,8 @@ def get_page(node: Node, page: Page) -> None:
     """
     head = compound_head(node, page)
     if head.order < 0 and node.teaching and block_around(node, page.pfn) is None:
-        raise KernelBug(f"use after free: pfn {page.pfn} is free; there is nothing to refer to")
+        raise KernelBug(f"use after free: pfn {page.pfn} is free; "
+                        "there is nothing to refer to")
     head.refcount += 1
     if head.order < 0:
         head.zone.suspects.add(head.pfn)

@@ -174,7 +174,8 @@ def remove_from_pcplist(
     while True:
         if not blocks:
             batch = nr_pcp_alloc(pcp, zone, order)
-            pcp.count += rmqueue_bulk(zone, order, batch, pcp, migratetype, alloc_flags) << order
+            taken = rmqueue_bulk(zone, order, batch, pcp, migratetype, alloc_flags)
+            pcp.count += taken << order
             if not blocks:
                 return None
         pfn = blocks.popleft()

@@ -318,7 +318,8 @@ def kmem_cache_create(
     lock_slab_mutex(slabs, "kmem_cache_create()")
     if slabs.debug_vm:
         kmem_cache_sanity_check(slabs, name)
-    if ctor is None and not usersize and (twin := find_mergeable(slabs, object_size, align, flags)) is not None:
+    mergeable = ctor is None and not usersize
+    if mergeable and (twin := find_mergeable(slabs, object_size, align, flags)) is not None:
         twin.refcount += 1
         twin.aliases.append(name)
         twin.object_size = max(twin.object_size, object_size)

@@ -285,7 +285,8 @@ def alloc_pages_slowpath(
 
     Linux: __alloc_pages_slowpath(), mm/page_alloc.c
     """
-    request = Request(node, gfp, order, highest_zoneidx, migratetype, gfp_to_alloc_flags(gfp, order))
+    alloc_flags = gfp_to_alloc_flags(gfp, order)
+    request = Request(node, gfp, order, highest_zoneidx, migratetype, alloc_flags)
     pfn, why = None, "" if request.zones else "this node has no zone that the mask allows"
     if not why:
         if request.alloc_flags & ALLOC_KSWAPD:

@@ -557,7 +557,8 @@ def slab_free_slow(s: SlubCache, c: KmemCacheCpu, slab: Slab, index: int) -> Non
             c.partial.append(slab)  # put_cpu_partial(), without the call
         else:
             put_cpu_partial(s, c, slab, True)
-    elif len(freelist) == slab.oo[1] and slab.pfn in s.node.partial and s.node.nr_partial >= s.min_partial:
+    elif (len(freelist) == slab.oo[1] and slab.pfn in s.node.partial
+          and s.node.nr_partial >= s.min_partial):
         remove_partial(s, slab)
         discard_slab(s, slab)
 

@@ -391,13 +391,15 @@ def handle_stack_overflow(stacks: Stacks, task: Task, sp: int) -> None:
     if task.stack - PAGE_SIZE <= hit < task.stack:
         kind = "IRQ" if task.comm.startswith("irq/") else "TASK"
         dmesg += [
-            f"BUG: {kind} stack guard page was hit at {hit:016x} (stack is {task.stack:016x}..{task.top:016x})",
+            f"BUG: {kind} stack guard page was hit at {hit:016x} "
+            f"(stack is {task.stack:016x}..{task.top:016x})",
             "Oops: stack guard page: 0000 [#1] PREEMPT SMP NOPTI",
         ]
     else:
         show_fault_oops(stacks.space, sp, 2)
     dmesg.append("Kernel panic - not syncing: Fatal exception in interrupt")
-    raise KernelBug(f"stack overflow of {task.comm}: {hit:#x} is below its stack, which begins at {task.stack:#x}")
+    raise KernelBug(f"stack overflow of {task.comm}: {hit:#x} is below its stack, "
+                    f"which begins at {task.stack:#x}")
 
 
 def stack_return(stacks: Stacks, task: Task) -> None:

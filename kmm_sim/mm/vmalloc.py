@@ -206,7 +206,8 @@ def vmalloc(
         vm.pages_addr = vmalloc(space, nr_pages * 8, gfp & GFP_RECLAIM_MASK | ZERO, caller)
         if not vm.pages_addr:
             vfree(space, vm.addr)
-            return _fail(space, gfp, f"size {size}, failed to allocated page array size {nr_pages * 8}")
+            short = f"failed to allocated page array size {nr_pages * 8}"
+            return _fail(space, gfp, f"size {size}, {short}")
     high = 0 if gfp & LOW_ZONES else HIGHMEM
     vm.pages = vm_area_alloc_pages(space.node, gfp | high | NOWARN, nr_pages)
     space.nr_vmalloc_pages += len(vm.pages)

@@ -42,8 +42,9 @@ def cache_show(name: str, size: int, info: SlabInfo) -> str:
     """Return the line of a cache.  Linux: cache_show(), mm/slab_common.c"""
     limit, batchcount, shared = info.tunables
     return (
-        f"{name:<17} {info.active_objs:6} {info.num_objs:6} {size:6} {info.objects_per_slab:4} "
-        f"{1 << info.order:4} : tunables {limit:4} {batchcount:4} {shared:4} : slabdata "
+        f"{name:<17} {info.active_objs:6} {info.num_objs:6} {size:6} "
+        f"{info.objects_per_slab:4} {1 << info.order:4} "
+        f": tunables {limit:4} {batchcount:4} {shared:4} : slabdata "
         f"{info.active_slabs:6} {info.num_slabs:6} {info.shared_avail:6}\n"
     )
 

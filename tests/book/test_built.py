@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -92,3 +93,15 @@ def test_no_style_sheet_loads_anything_from_another_site(built_book):
     assert sheets
     assert not [f"{path.relative_to(built_book)}: {url}" for path in sheets
                 for url in loaded.findall(path.read_text(encoding="utf-8", errors="replace"))]
+
+
+LISTING = re.compile(r'<div class="highlight-(?:default|ipython3|c)\b[^>]*><div class="highlight"><pre>(.*?)</pre>',
+                     re.DOTALL)
+WRAPPED = re.compile(r'<span class="(?:sd|c1)">.*?</span>', re.DOTALL)  # docstrings and comments go on in the next line
+
+
+def test_no_line_of_a_listing_is_cut_on_a_small_laptop(page_name, built_book):
+    """94 columns are what a window of 1024 pixels has; what a kernel printed is as wide as it is."""
+    for listing in LISTING.findall((built_book / f"{page_name}.html").read_text(encoding="utf-8")):
+        code = unescape(re.sub("<[^>]+>", "", WRAPPED.sub("", listing)))
+        assert not [line for line in code.splitlines() if len(line) > 94]
