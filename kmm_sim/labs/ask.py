@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Questions for "predict, then reveal": what will a call do?
 
-A lab that has an ``ask(before, events)`` is asked for one at every call: with the state before
-the call, as its view has it, and the events that the call led to.  Where a lab has no question,
-the browser asks which of several events comes next.
+A lab that has an ``ask(before, after, events)`` is asked for one at every call: with the states
+before and after it, as its view has them, and the events that it led to.  Where a lab has no
+question, the browser asks which of several events comes next.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ __all__ = ["Asking", "Question", "among"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with two to six answers; ``answer`` is the index of the right one."""
+    """A question with two to six answers; ``answer`` is the index of the right one.
+
+    ``hides`` leaves the call unsaid, where it would give the answer away.
+    """
 
     text: Text
     options: tuple[Text, ...]
     answer: int
+    hides: bool = False
 
     def __post_init__(self) -> None:
         if not (2 <= len(self.options) <= 6 and 0 <= self.answer < len(self.options)):
@@ -35,14 +39,14 @@ class Question:
 
     def encoded(self) -> list[Any]:
         """Return it as JSON."""
-        return [as_json(self.text), as_json(self.options), self.answer]
+        return [as_json(self.text), as_json(self.options), self.answer, *[True] * self.hides]
 
 
 @runtime_checkable
 class Asking(Protocol):
     """A lab that has questions."""
 
-    def ask(self, before: Any, events: Sequence[Event]) -> Question | None:
+    def ask(self, before: Any, after: Any, events: Sequence[Event]) -> Question | None:
         """Return a question about what a call will do, or None."""
 
 

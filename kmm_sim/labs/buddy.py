@@ -136,7 +136,7 @@ class BuddyLab:
         name, *gaps = _tell(event)
         return name, *(gap if isinstance(gap, str) else int(gap) for gap in gaps)
 
-    def ask(self, before: Snapshot, events: Sequence[Event]) -> Question | None:
+    def ask(self, before: Snapshot, after: Snapshot, events: Sequence[Event]) -> Question | None:
         """Return a question about a call: where it finds its pages, how many splits, how many merges."""
         return _ask(before, events)
 

@@ -197,10 +197,10 @@ class DetailedBuddyLab(BuddyLab):
             return "other", ftrace(event.events), "Nothing changed."
         return super().tell(event)
 
-    def ask(self, before: Any, events: Sequence[Event]) -> Question | None:
+    def ask(self, before: Any, after: Any, events: Sequence[Event]) -> Question | None:
         """Return the buddy lab's question about a call; none about a script."""
         calls = sum(isinstance(event, MmPageAlloc) for event in events)
-        return super().ask(before.pages, events) if calls < 2 else None
+        return super().ask(before.pages, after.pages, events) if calls < 2 else None
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call that a reader asks for.  Raises ValueError if it is none."""

@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.opening import Opening
@@ -295,6 +296,23 @@ class ChooseState:
     pages: Snapshot
 
 
+FUNCTIONS: Mapping[str, Callable[[Need], bool]] = {
+    "__alloc_percpu": lambda need: need.percpu,
+    "dma_alloc_coherent": lambda need: need.device,
+    "mempool_alloc": lambda need: need.guaranteed,
+    "kmem_cache_alloc": lambda need: need.many,
+    "kmalloc": lambda need: True,
+    "alloc_pages_exact": lambda need: need.contiguous or need.device,
+    "kvmalloc": lambda need: need.size > KMALLOC_MAX_CACHE_SIZE,
+}
+"""The calls there are to choose from, and whether a need makes one think of each."""
+FALLBACK = ("kvmalloc", "kmem_cache_alloc", "alloc_pages_exact")
+
+
+def _function(call: str) -> str:
+    return call.partition("(")[0]
+
+
 class ChooseLab:
     """From a desk to a scene, and from what a reader asks for to a call."""
 
@@ -315,6 +333,16 @@ class ChooseLab:
         """Return the decision as a phrase."""
         assert isinstance(event, Called)
         return "other", ftrace(event.events), str(event.answer)
+
+    def ask(self, before: ChooseState, after: ChooseState, events: Sequence[Event]) -> Question | None:
+        """Ask which call it will be; the likeliest mistakes are those that a later question would say."""
+        if after.need is None:
+            return None
+        right = _function(decide(after.need).call)
+        tempting = [name for name, tempts in FUNCTIONS.items() if tempts(after.need)]
+        names = list(FUNCTIONS)
+        options, answer = among(names.index(right), map(names.index, (*tempting, *FALLBACK)))
+        return Question(f"{after.need}. Which call?", tuple(f"{names[each]}()" for each in options), answer, hides=True)
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for ``{"do": "choose", "size": ..., "need": [words]}``.  Raises ValueError if it is none."""

@@ -192,7 +192,7 @@ class GfpLab:
             case other:
                 raise ValueError(f"{other!r} is nothing that this lab can do")
 
-    def ask(self, before: Seen, events: Sequence[Event]) -> Question | None:
+    def ask(self, before: Seen, after: Seen, events: Sequence[Event]) -> Question | None:
         """Return the question what becomes of a request."""
         stages = [event for event in events if isinstance(event, Stage)]
         if not stages:

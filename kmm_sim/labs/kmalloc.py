@@ -370,7 +370,7 @@ class KmallocLab:
         assert isinstance(event, Called)
         return "other", ftrace(event.events), str(event.answer)
 
-    def ask(self, before: KmallocState, events: Sequence[Event]) -> Question | None:
+    def ask(self, before: KmallocState, after: KmallocState, events: Sequence[Event]) -> Question | None:
         """Return a question about a request: how many bytes it gives; none about other calls."""
         asked = next((event for event in events if isinstance(event, Kmalloc) and event.ptr), None)
         if asked is None:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kmm_sim.boot import parse_size
+from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.opening import Opening
@@ -92,6 +93,16 @@ class MemMapLab:
         assert isinstance(event, Called)
         return "other", ftrace(event.events), f"One struct page for each page: {event.answer} of memory."
 
+    def ask(self, before: tuple[str, str, str], after: tuple[str, str, str], events: Sequence[Event]) -> Question:
+        """Ask for the share of memory: it goes with the struct and the page, and not with the memory."""
+        old_ram, ram = before[0], after[0]
+        right, was = (_basis_points(int(struct), parse_size(page)) for _, page, struct in (after, before))
+        grown = was * parse_size(ram) // parse_size(old_ram)
+        likely = (each for each in (was, grown, 2 * right, right // 2, 4 * right) if each < 10_000)
+        shares, answer = among(right, likely)
+        options = tuple(f"{each / 100:.2f} %" for each in shares)
+        return Question("What share of all memory will that be?", options, answer)
+
     def read(self, action: Mapping[str, Any]) -> Work:
         """Return the sum that an action asks for; ValueError if a size is none of those on offer."""
         ram, page, struct = (str(action.get(name)) for name in ("ram", "page", "struct"))
@@ -109,8 +120,12 @@ def _form(state: tuple[str, str, str]) -> Form:
     ), "Work it out", "struct page *mem_map;")
 
 
+def _basis_points(struct: int, page: int) -> int:
+    return round(10_000 * struct / page)
+
+
 def _share(struct: int, page: int) -> str:
-    return f"{100 * struct / page:.2f} %"
+    return f"{_basis_points(struct, page) / 100:.2f} %"
 
 
 def _amount(size: int) -> str:

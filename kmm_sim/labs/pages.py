@@ -264,7 +264,7 @@ class PagesLab:
                 words = answer or "Done. The allocator was not asked."
         return "other", line, words
 
-    def ask(self, before: PagesState, events: Sequence[Event]) -> Question | None:
+    def ask(self, before: PagesState, after: PagesState, events: Sequence[Event]) -> Question | None:
         """Return a question about a call: how many references there are after it."""
         counts = [_count_after(each) for each in events if isinstance(each, MmPageAlloc | MmPageFree | PageRefMod)]
         if not counts:

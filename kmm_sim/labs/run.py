@@ -209,13 +209,14 @@ class Run:
     def _record(self, text: Text, answer: object, action: Mapping[str, Any] | None = None) -> None:
         """Append the frames of what was done since the last look, a call with this text and answer."""
         view, events = self.lab.view, list(self._events())
-        call = self._call(text, action, events)
+        after = view.look(self.machine)
+        call = self._call(text, action, after, events)
         if view.frames is None or not events:
             events = [Called(answer, tuple(events))]
             between = []
         else:
             between = list(view.frames(self.state, events))[:-1]
-        self.state = view.look(self.machine)
+        self.state = after
         self._mark()
         first = True
         for event, state in zip(events, [*between, self.state], strict=True):
@@ -224,9 +225,9 @@ class Run:
             self.frames.append(frame + call if first else frame)
             self.scene, first = scene, False
 
-    def _call(self, text: Text, action: Mapping[str, Any] | None, events: list[Event]) -> list[Any]:
+    def _call(self, text: Text, action: Mapping[str, Any] | None, after: Any, events: list[Event]) -> list[Any]:
         """Return what the first frame of a call has besides: its text, the action, a question."""
-        question = self.lab.ask(self.state, events) if isinstance(self.lab, Asking) else None
+        question = self.lab.ask(self.state, after, events) if isinstance(self.lab, Asking) else None
         given = {name: value for name, value in (action or {}).items() if name != "at"} or None
         parts = [as_json(text), given, question and question.encoded()]
         return parts[: 3 if question else 2 if given else 1]

@@ -195,7 +195,7 @@ class SlabLab:
         """Return an event as a line of the trace and a sentence."""
         return tell(event)
 
-    def ask(self, before: Any, events: Sequence[Event]) -> Question | None:
+    def ask(self, before: Any, after: Any, events: Sequence[Event]) -> Question | None:
         """Return the question where the object of an allocation comes from; only SLUB's is worth asking."""
         if self.allocator in ("slab", "slob") or sum(isinstance(event, KmemCacheAlloc) for event in events) != 1:
             return None

@@ -9,10 +9,11 @@ Each object has the same letter everywhere, so that one sees where each allocato
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.link import Value
@@ -256,7 +257,7 @@ class ThreeSlabsLab:
     def _table(self, state: ThreeState) -> dict[str, Node]:
         rows: dict[str, Node] = {}
         for name, label in ALLOCATORS.items():
-            pages = sum(slab.pages for slab in state.slabs[name])
+            pages = _pages_of(state, name)
             share = f"{100 * state.bytes_held // (pages * PAGE_SIZE)} %" if pages else ""
             rows[f"t:{name}"] = Row((label, len(state.slabs[name]), pages, share))
         note = f"{state.bytes_held} bytes in use; A: {self.sizes[0]} bytes, B: {self.sizes[1]}"
@@ -267,6 +268,14 @@ class ThreeSlabsLab:
         """Return a call's answer as a phrase."""
         assert isinstance(event, Called)
         return "other", ftrace(each for each in event.events if _of_slabs(each)), str(event.answer)
+
+    def ask(self, before: ThreeState, after: ThreeState, events: Sequence[Event]) -> Question:
+        """Ask which of the three take pages for an allocation, or give pages back."""
+        changed = tuple(name for name in ALLOCATORS if _pages_of(after, name) != _pages_of(before, name))
+        options = [*dict.fromkeys(((), *((name,) for name in ALLOCATORS), changed, tuple(ALLOCATORS)))]
+        takes = len(after.held) > len(before.held)
+        text = "Which of them need new pages for it?" if takes else "Which of them give pages back?"
+        return Question(text, tuple(map(_named, options)), options.index(changed))
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: get, free or shrink.  Raises ValueError if it is none."""
@@ -321,6 +330,17 @@ def _of_slabs(event: Event) -> bool:
     return isinstance(event, On) and isinstance(event.event, SlabEvent)
 
 
+def _pages_of(state: ThreeState, name: str) -> int:
+    return sum(slab.pages for slab in state.slabs[name])
+
+
+def _named(names: Sequence[str]) -> str:
+    """Return some of the allocators in words."""
+    if len(names) in (0, len(ALLOCATORS)):
+        return "all three" if names else "none of them"
+    return " and ".join(map(str.upper, names)) + (" only" if len(names) == 1 else "")
+
+
 Letters = Mapping[tuple[int, int], str]
 
 
@@ -360,7 +380,7 @@ def _shelves(name: str, state: ThreeState) -> dict[str, Node]:
         mine = [slab for slab in state.slabs[name] if slab.on == on]
         nodes[f"{name}:{on}"] = Shelf(label, "", tuple(f"{name}:{slab.pfn}" for slab in mine))
         nodes |= {f"{name}:{slab.pfn}": _box(slab) for slab in mine}
-    pages = sum(slab.pages for slab in state.slabs[name])
+    pages = _pages_of(state, name)
     shelves = tuple(f"{name}:{on}" for on in LISTS[name])
     return {name: Shelves(ALLOCATORS[name], f"{pages} page{'s' * (pages != 1)}", shelves), **nodes}
 

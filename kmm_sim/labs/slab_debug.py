@@ -9,10 +9,12 @@ A frame is a call.  The machine does not teach here: it goes on as Linux does, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.link import Value
@@ -50,6 +52,8 @@ LETTERS = {"object": "A", "free pointer": "→", "left red zone": "Z", "right re
            "who freed it": "U", "size asked for": "U", "padding": "P"}  # fmt: skip
 WHO = ("who allocated it", "who freed it")
 SHOWN_LINES = 18
+FINDINGS = ("nothing", "Right Redzone overwritten", "Poison overwritten", "Object already free")
+"""What the kernel has to say, as its reports begin."""
 
 
 class DebugDesk(Desk):
@@ -67,7 +71,7 @@ class DebugDesk(Desk):
 
 @dataclass(frozen=True, slots=True)
 class DebugState:
-    """All that is drawn; an object is its index in the slab."""
+    """All that is drawn; an object is its index in the slab.  ``lines`` counts those of the kernel's log."""
 
     objects: int
     chosen: int
@@ -76,6 +80,7 @@ class DebugState:
     regions: tuple[Region, ...]
     data: bytes
     report: tuple[str, ...]
+    lines: int
 
 
 def slab_debug_lab(
@@ -260,6 +265,12 @@ class SlabDebugLab:
         assert isinstance(event, Called)
         return "other", ftrace(event.events), str(event.answer)
 
+    def ask(self, before: DebugState, after: DebugState, events: Sequence[Event]) -> Question:
+        """Ask what the kernel finds: a wrong write is found by a later call, by some check, or never."""
+        found = _finding(after.report) if after.lines > before.lines else FINDINGS[0]
+        options = (*FINDINGS, found) if found not in FINDINGS else FINDINGS
+        return Question("What will the kernel write in its log?", options, options.index(found))
+
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: take, write or free.  Raises ValueError if it is none."""
         match action.get("do"):
@@ -318,7 +329,8 @@ def _look(desk: DebugDesk) -> DebugState:
     start = slab.base + desk.chosen * s.size - s.red_left_pad
     regions = object_layout(s, free=desk.chosen not in desk.held)
     data = desk.machine.read(start, s.size)
-    return DebugState(slab.objects, desk.chosen, desk.held, start, regions, data, desk.report[:SHOWN_LINES])
+    return DebugState(slab.objects, desk.chosen, desk.held, start, regions, data, desk.report[:SHOWN_LINES],
+                      len(desk.machine.dmesg))
 
 
 def _slab(state: DebugState) -> dict[str, Node]:
@@ -349,6 +361,12 @@ def _says(region: Region, data: tuple[int, ...]) -> str:
     if region.name == "object" and set(data) <= {0x6B, 0xA5}:
         return "poison: 6b, and a5 at the end; nobody has written here since"
     return f"{region.name}, {region.size} bytes"
+
+
+def _finding(report: Sequence[str]) -> str:
+    """Return what a report is about, in the kernel's words."""
+    found = re.search(r"^\[([^]\d]+)\] |^BUG \S+ .*?: (.+)|^(kernel BUG)", "\n".join(report), re.MULTILINE)
+    return next(filter(None, found.groups())) if found else report[0]
 
 
 def _report(state: DebugState) -> str:

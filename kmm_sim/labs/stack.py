@@ -113,7 +113,7 @@ class StackLab:
         """Return a call as a phrase."""
         return tell(event)
 
-    def ask(self, before: tuple[Side, Side], events: Sequence[Event]) -> Question | None:
+    def ask(self, before: tuple[Side, Side], after: tuple[Side, Side], events: Sequence[Event]) -> Question | None:
         """Ask what becomes of a call: of that on the right once the one on the left has stopped."""
         for side, name in zip(before, ("left", "right"), strict=True):
             steps = [event.event for event in events if isinstance(event, On) and event.machine == name]

@@ -126,7 +126,7 @@ class VmallocLab:
         """Return an event as a phrase."""
         return tell(event)
 
-    def ask(self, before: VmallocState, events: Sequence[Event]) -> Question | None:
+    def ask(self, before: VmallocState, after: VmallocState, events: Sequence[Event]) -> Question | None:
         """Ask whether alloc_pages() succeeds, and how many page frames vmalloc() takes."""
         taken = [event for event in events if isinstance(event, MmPageAlloc)]
         area = next((event for event in events if isinstance(event, AllocVmapArea)), None)

@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from kmm_sim.calls.slab import ALLOCATORS
+from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Refused, Run
@@ -35,6 +36,7 @@ ORDER = 4
 BANDS = (("order 0", range(0, 1), 4), ("1 to 3", range(1, 4), 2), ("4 to 8", range(4, 9), 3),
          ("9 and 10", range(9, NR_PAGE_ORDERS), 6))  # fmt: skip
 NAMES = ("A", "B")
+TURN = 5  # percentage points that make a difference
 LOG = "\n"  # between what an answer says and its line in the log
 
 
@@ -142,6 +144,9 @@ class WorkloadState:
     failures: Mapping[str, int]
 
 
+TURNS = (f"less, by {TURN} points or more", "about as much", f"more, by {TURN} points or more")
+
+
 class WorkloadLab:
     """From a desk to a scene, and from what a reader asks for to a call."""
 
@@ -165,6 +170,16 @@ class WorkloadLab:
         assert isinstance(event, Called)
         said, _, log = str(event.answer).rpartition(LOG)
         return "other", log, said
+
+    def ask(self, before: WorkloadState, after: WorkloadState, events: Sequence[Event]) -> Question | None:
+        """Ask how the fragmentation of the busier machine goes on: much of it comes when memory is given back."""
+        name = max(NAMES, key=lambda each: after.settings[each].load)
+        if len(after.samples[name]) <= len(before.samples[name]) or before.settings != after.settings:
+            return None
+        was, now = (round(100 * state.samples[name][-1].unusable[ORDER]) for state in (before, after))
+        answer = 1 + (now - was >= TURN) - (was - now >= TURN)
+        text = f"{name}: {was} % of its free memory is of no use for 16 pages in a row. And then?"
+        return Question(text, TURNS, answer)
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: pass, or begin A or B.  Raises ValueError if it is none."""

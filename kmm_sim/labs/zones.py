@@ -156,7 +156,7 @@ class ZonesLab:
             return "other", ftrace(event.events), f"The caller gets {words}{end}"
         return "other", ftrace(event.events), f"{event.answer:,} blocks are given back."
 
-    def ask(self, before: ZonesState, events: Sequence[Event]) -> Question | None:
+    def ask(self, before: ZonesState, after: ZonesState, events: Sequence[Event]) -> Question | None:
         """Return a question about a call: which zone gives most, or whether all is served."""
         pfns = [each.pfn for each in events if isinstance(each, MmPageAlloc)]
         if not pfns:

@@ -68,6 +68,16 @@ def test_what_is_no_need_is_refused(action):
         ChooseLab().read(action)
 
 
+def test_the_question_is_which_call_and_does_not_give_it_away():
+    for frame in choose_lab().frames:
+        text, options, answer, hides = frame[4]
+        assert hides
+        assert options[answer] == frame[2].partition("(")[0] + "()"
+        assert "kmalloc()" in options, "what one thinks of first"
+        assert len(options) == 4
+        assert frame[0][2].startswith(text.partition(". ")[0])
+
+
 def test_a_script_of_needs_is_read():
     assert parse("24; 40 many alike; 65536 device, cannot sleep") == (
         Need(24), Need(40, many=True), Need(65536, device=True, atomic=True))

@@ -75,6 +75,16 @@ def test_a_link_to_what_was_done_opens_the_same_run(name):
 
 
 @pytest.mark.parametrize("name", LABS)
+def test_every_lab_has_a_question_of_its_own_about_what_one_does_in_it(name):
+    run, _done = acted(made(name))
+    asked = [frame[4] for frame in run.frames if len(frame) > 4]
+    assert asked
+    for _text, options, answer, *_ in asked:
+        assert 2 <= len(options) <= 6
+        assert 0 <= answer < len(options)
+
+
+@pytest.mark.parametrize("name", LABS)
 def test_a_broken_link_leaves_the_ordinary_lab(name):
     broken = made(name, link="1;nothing;alloc")
     assert broken.about["error"]

@@ -235,6 +235,22 @@ def test_the_pages_of_the_table_are_those_of_the_machines():
         assert last[f"t:{name}"]["cells"][2] == len(machine.slabs.pages)
 
 
+def test_the_question_of_the_comparison_is_which_of_them_take_or_give_pages():
+    bench = three_slabs_lab("a a20 -0 -1 shrink", a=600)
+    asked = [frame[4] for frame in bench.frames]
+    assert [text.split()[3] for text, _, _ in asked] == ["need", "need", "give", "give", "give"]
+    for frame, (_, options, answer) in zip(bench.frames, asked, strict=True):
+        counts = {word.split()[0]: int(word.split()[1]) for word in frame[0][2].rstrip(".").split(": ")[-1].split(", ")}
+        named = {"none of them": "", "all three": "SLAB SLUB SLOB"}.get(options[answer], options[answer])
+        assert [name for name in counts if counts[name]] == [name for name in counts if name in named], frame[0]
+
+
+def test_pages_given_back_by_some_of_the_three_are_among_the_answers():
+    bench = three_slabs_lab(" ".join(["a40", *(f"-{nth}" for nth in range(40))]), a=600)
+    given = {options[answer] for _, options, answer in (frame[4] for frame in bench.frames)}
+    assert {"none of them", "SLOB only"} <= given
+
+
 @pytest.mark.parametrize("action", [{}, {"do": "get", "cache": "A", "count": 0},
                                     {"do": "get", "cache": "C", "count": 1}])
 def test_nonsense_in_the_comparison_is_answered_with_a_sentence(action):
@@ -284,6 +300,21 @@ def test_the_spans_are_the_bytes_of_the_machine():
 def test_the_free_pointer_of_a_free_object_is_shown_in_its_middle():
     *_, last = scenes(slab_debug_lab("take take free", debug=""))
     assert [last[key]["label"] for key in last["b"]["spans"]] == ["object", "free pointer", "object"]
+
+
+@pytest.mark.parametrize(("script", "options", "found"), [
+    ("take write:64 free", {}, ["nothing", "nothing", "Right Redzone overwritten"]),
+    ("take write:-1 free", {}, ["nothing", "nothing", "Left Redzone overwritten"]),
+    ("take free write:3 take take", {}, ["nothing", "nothing", "nothing", "Poison overwritten", "nothing"]),
+    ("take write:64 free write:64 free", {}, ["nothing", *["nothing", "Right Redzone overwritten"] * 2]),
+    ("take free free", {}, ["nothing", "nothing", "Object already free"]),
+    ("take free free", {"debug": ""}, ["nothing", "nothing", "nothing"]),
+    ("take free free", {"debug": "", "hardened": True}, ["nothing", "nothing", "kernel BUG"]),
+])
+def test_the_question_of_the_bytes_is_what_the_kernel_finds(script, options, found):
+    asked = [frame[4] for frame in slab_debug_lab(script, **options).frames]
+    assert [answers[right] for _, answers, right in asked] == found
+    assert all("Poison overwritten" in answers and len(answers) >= 4 for _, answers, _ in asked)
 
 
 def test_free_p_frees_the_object_looked_at_once_more():

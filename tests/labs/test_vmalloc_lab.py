@@ -155,7 +155,7 @@ def test_the_question_is_how_many_frames_go():
     before, machine = bench.run.state, bench.run.machine.machine
     seen = len(machine.trace)
     call(bench.run.machine)
-    question = bench.run.lab.ask(before, machine.trace[seen:])
+    question = bench.run.lab.ask(before, bench.run.lab.view.look(bench.run.machine), machine.trace[seen:])
     assert question.options[question.answer] == "5", "three pages and two tables"
     assert {"3", "4"} <= set(question.options)
 

@@ -64,6 +64,23 @@ def test_the_curves_end_somewhere_and_nothing_is_run_again_for_who_goes_on(monke
             run.make(Pass(10))
 
 
+def test_the_question_is_how_the_busier_machine_goes_on(run):
+    values = run.scene["u:B"]["values"][:: 10 // EVERY]
+    for frame, was, now in zip(run.frames, values, values[1:], strict=False):
+        text, options, answer = frame[4]
+        assert text.startswith(f"B: {was} % of its free memory")
+        assert options[answer].startswith("more" if now - was >= 5 else "less" if was - now >= 5 else "about")
+    assert len({frame[4][2] for frame in run.frames}) > 1
+
+
+def test_nothing_is_asked_where_both_begin_anew():
+    run = workload_lab(seconds=10).run
+    run.make(run.lab.read({"do": "A", "load": 95, "pinned": 10, "slab": "slab"}))
+    assert len(run.frames[-1]) == 3
+    run.make(Pass(10))
+    assert run.frames[-1][4][0].startswith("A: 0 %"), "the busier one is A now"
+
+
 @pytest.mark.parametrize("action", [
     {"do": "pass", "seconds": 0}, {"do": "pass", "seconds": 1000}, {"do": "pass", "seconds": "9"}, {"do": "C"},
     {"do": "A", "load": 99, "pinned": 6, "slab": "slub"}, {"do": "A", "load": 50, "pinned": 6, "slab": "slob"},

@@ -70,8 +70,8 @@ export class Predict {
     if (!frame[4] && !this.others(this.sentence(frame)).length) return this.skip();
     const call = frame[2] ? say(["predict.call", say(frame[2])]) : "";
     if (frame[4]) {
-      const [text, options, answer] = frame[4];
-      return { call, text: say(text), options: options.map(say), answer, to: player.callEnd(this.seen + 1), code: true };
+      const [text, options, answer, hides] = frame[4];
+      return { call: hides ? "" : call, text: say(text), options: options.map(say), answer, to: player.callEnd(this.seen + 1), code: true };
     }
     const truth = this.sentence(frame);
     const options = mixed([truth, ...this.others(truth)], this.seen);
