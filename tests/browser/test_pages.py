@@ -49,17 +49,8 @@ def test_every_page_opens_whole_from_its_own_site_and_axe_finds_nothing(look, pa
             shown.page.evaluate(axe)
             found = shown.page.evaluate(FAULTS, {})
             assert not found, f"{name}: {found}"
-        shown.context.close()
-
-
-def test_axe_finds_nothing_without_contrast_on_any_page_in_the_dark(look, page_names, axe):
-    """All else that axe looks at is the same in the light."""
-    for name in page_names:
-        if name == "index.html":
-            continue
-        shown = look(name, dark=True)
-        assert shown.page.evaluate("document.documentElement.dataset.theme") == "dark"
-        shown.page.evaluate(axe)
-        found = shown.page.evaluate(FAULTS, {"runOnly": ["color-contrast"]})
-        assert not found, f"{name}: {found}"
+            if width > 1000:  # all else that axe looks at is the same in the dark
+                shown.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+                found = shown.page.evaluate(FAULTS, {"runOnly": ["color-contrast"]})
+                assert not found, f"{name} in the dark: {found}"
         shown.context.close()

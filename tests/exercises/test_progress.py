@@ -1,6 +1,7 @@
 """What a reader has done is kept in a file, and a file that is broken or full costs nothing else."""
 
 import json
+import sys
 
 import pytest
 
@@ -24,6 +25,7 @@ def entry(file):
 
 def test_outside_a_notebook_nothing_is_kept(monkeypatch):
     monkeypatch.delenv("KMM_PROGRESS", raising=False)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # which another test may have imported
     assert progress.place() is None
     ex.get_order.check(RIGHT)
 
