@@ -11,6 +11,8 @@ are seen are the name.  And the left column belongs to no landmark.
 A wide table scrolls on a phone, and only who can point at it reaches what is out of sight: it takes the focus.  What a
 cell or a kernel says scrolls too, and a long sentence is cut where it matters: without columns it is wrapped.
 
+A name or a path in a table may break where one of its words ends, and nowhere else.
+
 The pictures in the menu of the launch buttons are wanted only once it opens, those that cells draw once they are near,
 the script of tabs only where there are any.
 
@@ -58,6 +60,9 @@ WHOLE = """<!DOCTYPE html>
 MARKED = 'node.matches("button, select, textarea")'
 NOT_IN_LABS = 'node.matches("button, select, textarea, .kmm-view, svg")'
 DRAWN = re.compile(r'<img alt="[^"]*_images/[^"]*" src="([^"]*_images/[^"]*\.png)" ?/>')
+TABLE = re.compile(r"<table.*?</table>", re.DOTALL)
+NAME = re.compile(r'(?<=<span class="pre">)[^<]+(?=</span>)')
+SEAM = re.compile(r"(?<=\w[./_])(?=[^\W_]{2})")  # in mm/page_alloc.c behind mm/, page_ and alloc.
 COLUMNS = re.compile(r"\S(?: {2,}\S+(?: \S+)*){3}")  # a line with three gaps
 REPAIRS = (
     (re.compile(r'(?<!  </script>\n  )(?=<script data-cfasync="false">)'), FORGETFUL),
@@ -97,6 +102,7 @@ def mend(text: str, folder: Path) -> str:
     for fault, cure in REPAIRS:
         text = fault.sub(cure, text)
     text = OUTPUT.sub(lambda found: found[1] + (" kmm-prose" if is_prose(found[3]) else "") + found[2] + found[3], text)
+    text = TABLE.sub(lambda found: NAME.sub(lambda name: SEAM.sub("<wbr/>", name[0]), found[0]), text)
     text = DRAWN.sub(lambda found: drawn(found[1], folder), text)
     return text if "sd-tab-set" in text else TABS.sub("", text)
 
