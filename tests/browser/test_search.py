@@ -1,5 +1,6 @@
 """The book's search: it finds what a reader of kernel source types, and the glossary's Chinese words."""
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -67,3 +68,21 @@ def test_a_reader_searches_from_a_chapter_and_lands_on_the_word(page, site):
     assert "gfp-flags.html" in found(page)
     page.locator("#search-results a[href*='gfp-flags.html']").first.click()
     page.locator("span.highlighted", has_text="__GFP_NOFAIL").first.wait_for()
+
+
+def test_on_a_phone_the_search_fits_and_its_glass_stands_beside_the_words(visit):
+    page = visit("search.html?q=alloc_pages", width=360, height=740).page
+    assert found(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    glass, text = page.evaluate("""() => {
+        const form = document.querySelector(".bd-search-container .bd-search");
+        const input = form.querySelector("input");
+        const text = input.getBoundingClientRect().left + parseFloat(getComputedStyle(input).paddingLeft);
+        return [form.querySelector("i").getBoundingClientRect().right, text];
+    }""")
+    assert glass <= text
+
+
+def test_the_index_has_all_chinese_terms_under_one_heading(built_book):
+    index = (built_book / "genindex.html").read_text(encoding="utf-8")
+    assert re.findall(r"<h2[^>]*>([\u4e00-\u9fff]+)</h2>", index) == ["中文"]

@@ -6,6 +6,9 @@ these are entries of the index, which the search lists first.
 
 Sphinx keeps whole words.  Who looks for ``rmqueue`` means ``__rmqueue()`` as well, and Chinese has no spaces, so that
 a term is one word with the text around it.  The page's own search splits nothing: all is in the index.
+
+The index gives each first letter a heading.  Chinese terms have one together: nearly each begins with a character of
+its own.
 """
 
 import re
@@ -22,6 +25,7 @@ SHOWN = re.compile(r"\s*(?:@.*\n\s*)*(?:def|class) (\w+)")  # a listing of the s
 NAME = re.compile(r"(?:struct )?(_*[A-Za-z]\w*)(\(.*)?")
 PREFIXED = re.compile(r"_+(?=[A-Za-z])")
 CHINESE = re.compile(r"[\u4e00-\u9fff]{3,}")
+STARTS_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 class KernelWords(SearchEnglish):
@@ -60,6 +64,18 @@ class Explained(SphinxTransform):
             self.document.append(addnodes.index(entries=[("single", name, anchor, "main", None)]))
 
 
+class Together(SphinxTransform):
+    """List the Chinese terms of a page under one heading of the index."""
+
+    default_priority = 700
+
+    def apply(self) -> None:
+        """Do it to a page."""
+        for index in self.document.findall(addnodes.index):
+            index["entries"] = [(*entry[:4], "中文") if STARTS_CHINESE.match(entry[1]) else entry
+                                for entry in index["entries"]]
+
+
 def shown(document: nodes.document) -> Iterator[tuple[str, nodes.Element]]:
     """Yield what the listings from the simulator define."""
     for block in document.findall(nodes.literal_block):
@@ -82,4 +98,5 @@ def setup(app: Sphinx) -> dict[str, object]:
     """Take it in place of Sphinx's English."""
     app.add_search_language(KernelWords)
     app.add_transform(Explained)
+    app.add_transform(Together)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
