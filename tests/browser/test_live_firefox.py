@@ -2,12 +2,18 @@
 
 import pytest
 
-from live_page import LivePage, go_live
+from live_page import SAVE_DATA, LivePage, go_live
 
 CHAPTER = "book/getting-pages.html"
 BREACHES = """document.addEventListener("securitypolicyviolation",
     ({ effectiveDirective, blockedURI }) => (window.breaches ??= []).push([effectiveDirective, blockedURI]))"""
 
+FORBIDDEN = [
+    ("fetch('http://127.0.0.1:9/elsewhere').catch(() => 0)", "connect-src"),
+    ("document.body.append(Object.assign(document.createElement('script'), { textContent: 'window.ran = 1' }))",
+     "script-src-elem"),
+    ("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')", "script-src-attr"),
+]
 ENDED = "undefined"  # what Firefox calls the end of a worker that is ended in the middle of a loop
 
 
@@ -57,3 +63,16 @@ def test_restart_survives_an_endless_loop(live: LivePage):
     live.wait_state("starting")
     live.wait_live()
     assert live.run_code(cell, "print('back')") == "back"
+
+
+@pytest.mark.parametrize(("deed", "directive"), FORBIDDEN)
+def test_what_the_policy_forbids_does_not_happen(firefox, site, deed, directive):
+    context = firefox.new_context()
+    page = context.new_page()
+    page.add_init_script(SAVE_DATA + BREACHES)
+    page.goto(site + CHAPTER)
+    page.evaluate(f"() => {{ {deed} }}")
+    page.wait_for_function("() => window.breaches?.length")
+    assert page.evaluate("window.breaches.map(([directive]) => directive)") == [directive]
+    assert page.evaluate("window.ran ?? null") is None
+    context.close()
