@@ -8,8 +8,9 @@ Some names that are spoken do not contain the words that are seen, so that nobod
 the fold of a cell is "Toggle hidden content", the field "Search Ctrl+K" is "Search".  Without that name the words that
 are seen are the name.  And the left column belongs to no landmark.
 
-A wide table scrolls on a phone, and only who can point at it reaches what is out of sight: it takes the focus.  What a
-cell or a kernel says scrolls too, and a long sentence is cut where it matters: without columns it is wrapped.
+A wide table or figure scrolls on a phone, and only who can point at it reaches what is out of sight: it takes the
+focus.  What a cell or a kernel says scrolls too, and a long sentence is cut where it matters: without columns it is
+wrapped.
 
 A name or a path in a table may break where one of its words ends, and nowhere else.
 
@@ -69,6 +70,7 @@ REPAIRS = (
     (re.compile(r'[ \t]*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>\n?'), ""),
     (re.compile(r' aria-label="Toggle hidden content"'), ""),
     (re.compile(r'(<div class="pst-scrollable-table-container")'), r'\1 tabindex="0" role="group" aria-label="Table"'),
+    (re.compile(r'(<div class="kmm-wide [^"]*")(?! tabindex)'), r'\1 tabindex="0" role="group" aria-label="Figure"'),
     (re.compile(r'(<button class="btn search-button-field[^>]*) aria-label="Search"'), r"\1"),
     (re.compile(r'<img (alt="[^"]*" src="[^"]*/logo_(?:binder|colab))'), r'<img loading="lazy" \1'),
     (re.compile(r'(<div class="bd-sidebar-primary bd-sidebar)(">)'), r'\1" role="complementary" aria-label="Site\2'),
