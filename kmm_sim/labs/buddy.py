@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.labs import page_words
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.run import Call, Run
 from kmm_sim.labs.scene import (
@@ -131,7 +132,7 @@ class BuddyLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return an event as a phrase, which has a sentence and a line of ftrace.
 
-        An event without a phrase of its own is told in the words of its class.
+        An event of another part of the kernel is told in the words of its class.
         """
         name, *gaps = _tell(event)
         return name, *(gap if isinstance(gap, str) else int(gap) for gap in gaps)
@@ -320,7 +321,7 @@ def _tell(event: Event) -> tuple[Any, ...]:
             return "pcp_del", zone, cpu, pfn, order, migratetype
         case MmPagePcpuDrain(pfn, order, migratetype):
             return "drain", pfn, order, migratetype
-    return "other", str(event), first_sentence(type(event))
+    return "other", str(event), page_words.sentence(event) or first_sentence(type(event))
 
 
 def _ask(before: Snapshot, events: Sequence[Event]) -> Question | None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from kmm_sim.labs.ask import Asking
+from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.phrases import PHRASES
 from kmm_sim.labs.room import Room
 from kmm_sim.labs.scene import Scene, Text, as_json, diff, encode
@@ -30,6 +31,9 @@ Frame = list[Any]
 
 The last two only where there are: a reader's call has the action that asked for it; see kmm_sim.labs.ask.
 """
+
+
+ELSEWHERE = object()  # the answer of a call that the lab did not make
 
 
 class Refused(ValueError):
@@ -160,7 +164,7 @@ class Run:
         """Show what was done to the machine elsewhere; return how many frames stood before."""
         kept = len(self.frames)
         if any(self._events()):
-            self._record(("call.other",), None)
+            self._record(("call.other",), ELSEWHERE)
             self._begin()
             self.recorded = []
         return kept
@@ -236,6 +240,8 @@ class Run:
         """Return an event as a phrase; of several machines each is named."""
         if isinstance(event, On):
             return ["on", event.machine, self._told(event.event)]
+        if isinstance(event, Called) and event.answer is ELSEWHERE:
+            return ["other", ftrace(event.events), "This was done in a cell."]
         told = self.lab.tell(event)
         if self._room is not None:
             self._room.hear(str(told[-1]) if told[0] == "other" else (f"says.{told[0]}", *told[1:]))

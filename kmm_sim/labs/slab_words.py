@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kmm_sim.labs.buddy import first_sentence
+from kmm_sim.labs.buddy import BuddyLab
+from kmm_sim.labs.phrases import render
 from kmm_sim.labs.view import Called
 from kmm_sim.mm.events import MmPageAlloc, MmPageFree
 from kmm_sim.mm.slab_events import (
@@ -125,7 +126,8 @@ def _older(event: Event) -> str:
             return f"The caller gives {ptr:#x} back to {cache}."
         case Called():
             return "Nothing happens: there was nothing to do."
-    return first_sentence(type(event))
+    name, *gaps = BuddyLab().tell(event)  # the page allocator's are told as the buddy lab tells them
+    return render(f"says.{name}", *gaps)
 
 
 def _place(place: str) -> str:

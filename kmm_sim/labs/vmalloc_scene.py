@@ -45,6 +45,9 @@ from kmm_sim.mm.vmalloc_events import (
     SetVmStruct,
     VmapFreeAdd,
     VmapFreeDel,
+    VmapPoolAdd,
+    VmapPoolDel,
+    VmapPoolRotate,
 )
 from kmm_sim.trace import Event
 
@@ -56,6 +59,11 @@ __all__ = ["NAMES", "WAYS", "Walked", "draw", "tell"]
 WAYS = ("vmalloc", "the direct map")
 WHICH = ("this page", "its whole area")
 TONES = (1, 2, 3, 5, 6)
+POOLS: dict[type[Event], str] = {
+    VmapPoolAdd: "goes to the head of its node’s pool of ranges of that size",
+    VmapPoolDel: "leaves its node’s pool, to be used again",
+    VmapPoolRotate: "is not aligned as asked, and goes to the tail of its pool",
+}
 NAMES = "ABCDEF" + "HIJKLMNOQRSUVXYZ"
 """Letters for areas; G is the guard page, T a page table, P what alloc_pages() gave."""
 KINDS = (
@@ -262,6 +270,8 @@ def tell(event: Event) -> tuple[Any, ...]:
             return "vm.purged", f"{start:#x}", f"{end:#x}", npurged
         case Called(Walked() as walked):
             return _tell_walk(walked)
+        case VmapPoolAdd(_, addr, size) | VmapPoolDel(_, addr, size) | VmapPoolRotate(_, addr, size):
+            return "other", str(event), f"The range of {size // PAGE_SIZE} pages at {addr:#x} {POOLS[type(event)]}."
     return _pages.tell(event)
 
 

@@ -1,18 +1,23 @@
 """The buddy lab: every event has words, every request becomes a call or a reason why not."""
 
 import re
+from dataclasses import fields
 
 import pytest
 
 from kmm_sim import GFP_KERNEL, KernelBug, Machine
-from kmm_sim.labs import buddy_lab
+from kmm_sim.labs import buddy_lab, slab_words, vmalloc_phrases, vmalloc_scene
 from kmm_sim.labs.buddy import MASKS, Allocate, BuddyLab, Free, first_sentence
 from kmm_sim.labs.phrases import PHRASES, render
 from kmm_sim.mm import events as kinds
+from kmm_sim.mm import vmalloc_events
+from kmm_sim.mm.slab_events import Kfree
 from kmm_sim.trace import Event
 from kmm_sim.workload import Alloc
 from kmm_sim.workload import Free as FreeNth
 
+VALUES = {"flag": 2, "on": True, "watermark": (7, 8, 9, 10), "lowmem_reserve": (0, 7), "stage": "retry", "comm": "init",
+          "reason": "order 7", "gfp": int(GFP_KERNEL), "order": 7, "migratetype": 1}
 SAMPLES = [
     kinds.MmPageAlloc(64, 3, 0, int(GFP_KERNEL)),
     kinds.MmPageAlloc(64, 0, 1, MASKS["GFP_HIGHUSER_MOVABLE"]),
@@ -50,6 +55,12 @@ def every_kind(kind=Event):
             yield from every_kind(below)
 
 
+def defined(module, base):
+    """The kinds of event that a module defines, but for the one that all derive from."""
+    return [kind for kind in vars(module).values()
+            if isinstance(kind, type) and issubclass(kind, base) and kind is not base]
+
+
 @pytest.mark.parametrize("kind", [kind for kind in every_kind() if kind.tracepoint], ids=lambda kind: kind.tracepoint)
 def test_every_kind_of_event_there_is_has_a_sentence(kind):
     """One of the lab's own (there is a sample of each below), or the first of its docstring."""
@@ -75,9 +86,41 @@ def test_a_split_and_a_merge_are_told_with_their_numbers():
     )
 
 
-def test_an_event_without_a_phrase_is_told_in_the_words_of_its_class():
-    assert words(kinds.SetBoost(0, 512), "says") == "The zone's marks are raised by boost pages now."
+TELLERS = {"buddy": BuddyLab().tell, "vmalloc": vmalloc_scene.tell, "slab": slab_words.tell}
+
+
+@pytest.mark.parametrize("tell", TELLERS.values(), ids=TELLERS)
+def test_every_event_of_the_page_allocator_has_a_sentence_with_its_numbers_in_every_lab_that_shows_events(tell):
+    """In one of its own, not in the words of its class, which has no numbers."""
+    for kind in defined(kinds, Event):
+        event = kind(*(VALUES.get(field.name, 7) for field in fields(kind)))
+        name, *gaps = tell(event)
+        told = render(f"says.{name}", *gaps)
+        assert re.fullmatch(r"\w.{15,}[.]", told), kind
+        assert told != first_sentence(kind)
+        assert any(str(value) in told for value in (7, 14, 1 << 7, *VALUES.values())), told
+
+
+@pytest.mark.parametrize("kind", defined(vmalloc_events, vmalloc_events.VmallocEvent))
+def test_every_event_of_vmalloc_has_a_sentence_in_its_lab(kind):
+    event = kind(*(1 if field.name == "failed" else 4096 for field in fields(kind)))
+    name, *gaps = vmalloc_scene.tell(event)
+    told = {**PHRASES, **vmalloc_phrases.PHRASES}[f"says.{name}"].format(*gaps)
+    assert told.endswith(".")
+    assert told != first_sentence(kind)
+
+
+def test_an_event_of_another_part_of_the_kernel_is_told_in_the_words_of_its_class():
+    assert words(Kfree(64), "says") == first_sentence(Kfree)
+    assert words(Kfree(64), "log") == "kfree: ptr=0x40"
+
+
+def test_what_becomes_of_a_machine_in_need_is_told():
+    assert words(kinds.SetBoost(0, 512), "says") == (
+        "The marks of zone 0 are raised by 512 pages, so that kswapd frees more.")
     assert words(kinds.SetBoost(0, 512), "log") == "sim_set_boost: zone=0 boost=512"
+    assert words(kinds.SlowPath("oom", "nothing is left to reclaim"), "says") == (
+        "Next on the slow path: oom. Nothing is left to reclaim.")
 
 
 def test_what_is_done_elsewhere_with_other_events_is_shown():

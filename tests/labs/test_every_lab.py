@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from kmm_sim import labs
+from kmm_sim import GFP_KERNEL, labs
 from kmm_sim.errors import KernelError
 from kmm_sim.labs.link import Link
 from kmm_sim.labs.opening import gaps_of
@@ -82,6 +82,22 @@ def test_every_lab_has_a_question_of_its_own_about_what_one_does_in_it(name):
     for _text, options, answer, *_ in asked:
         assert 2 <= len(options) <= 6
         assert 0 <= answer < len(options)
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_what_a_cell_did_to_the_machine_is_told_in_a_sentence(name):
+    run = made(name).run
+    machines = getattr(run.machine, "machines", {"": run.machine})
+    before = len(run.frames)
+    for machine in machines.values():
+        machine.alloc_pages(GFP_KERNEL, 0)
+    run.catch_up()
+    traced = [machine for machine in machines.values() if machine.tracing]
+    assert bool(traced) == (len(run.frames) > before)
+    for event, *_ in run.frames[before:]:
+        while event[0] == "on":
+            event = event[2]
+        assert event[0] != "other" or re.fullmatch(r"\w.{10,}[.]", event[-1]), event
 
 
 @pytest.mark.parametrize("name", LABS)
