@@ -61,9 +61,14 @@ TYPE_NAMES = ("unmovable", "movable", "reclaimable", "highatomic", "isolated")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the lab shows: the machine, its free pages over time by zone, and the request that just failed."""
+    """What the lab shows: the machine, its free pages by zone after each request, and the request that just failed.
+
+    ``settled`` is the machine after its last call.  What is reckoned is reckoned from that: a block that is
+    in hand for a moment is not gone, and a step sends the browser no more than what moves in it.
+    """
 
     pages: Snapshot
+    settled: Snapshot
     history: tuple[tuple[int, ...], ...]
     failed: tuple[int, int] | None = None
     cpu_lists: bool = False
@@ -73,15 +78,20 @@ class Seen:
         return self
 
 
-def _change(event: Event, zones: Sequence[ZoneSnapshot]) -> tuple[int, int]:
-    """Return the place of the zone in which an event takes or gives pages, and how many more are free."""
+def _change(event: Event, zones: Sequence[ZoneSnapshot]) -> tuple[int, int] | None:
+    """Return the place of the zone that a request takes pages from or gives them to, and how many more are free.
+
+    None for an event that ends no request.
+    """
     match event:
         case MmPageAlloc(int(pfn), order, _, _):
             pages = -(1 << order)
         case MmPageFree(pfn, order):
             pages = 1 << order
-        case _:
+        case MmPageAlloc():
             return 0, 0
+        case _:
+            return None
     return next(n for n, zone in enumerate(zones) if zone.start_pfn <= pfn < zone.start_pfn + zone.spanned_pages), pages
 
 
@@ -93,25 +103,26 @@ def _failure(event: Event) -> tuple[int, int] | None:
 
 
 def _look(machine: Machine) -> Seen:
-    """See a machine with its past: the trace, from its end backward, says how much was free after each event."""
+    """See a machine with its past: the trace, from its end backward, says how much was free after each request."""
     state = snapshot(machine)
     now = [zone.nr_free_pages + zone.nr_pcp_pages for zone in state.zones]
     past = [tuple(now)]
     for event in reversed(machine.trace):
-        place, pages = _change(event, state.zones)
-        now[place] -= pages
-        past.append(tuple(now))
+        if change := _change(event, state.zones):
+            now[change[0]] -= change[1]
+            past.append(tuple(now))
     failed = _failure(machine.trace[-1]) if len(machine.trace) else None
     cpu_lists = any(zone.per_cpu_pageset for zone in machine.zones)
-    return Seen(state, tuple(zip(*reversed(past), strict=True)), failed, cpu_lists)
+    return Seen(state, state, tuple(zip(*reversed(past), strict=True)), failed, cpu_lists)
 
 
 def _frames(state: Seen, events: Sequence[Event]) -> Iterator[Seen]:
     history = state.history
     for event, pages in zip(events, frames(state.pages, events), strict=True):
-        place, more = _change(event, pages.zones)
-        history = tuple((*line, line[-1] + more * (n == place)) for n, line in enumerate(history))
-        yield Seen(pages, history, _failure(event), state.cpu_lists)
+        if change := _change(event, pages.zones):
+            place, more = change
+            history = tuple((*line, line[-1] + more * (n == place)) for n, line in enumerate(history))
+        yield Seen(pages, state.settled, history, _failure(event), state.cpu_lists)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +184,14 @@ class DetailedBuddyLab(BuddyLab):
         scene = dict(super().draw(state.pages))
         stage = scene[""]
         assert isinstance(stage, Stage)
-        below = _plot(state) | _fragmentation(state.pages)
+        below = _plot(state) | _fragmentation(state.settled)
         has_marks = any(zone.watermark[Wmark.LOW] or zone.pcp for zone in state.pages.zones) or state.cpu_lists
         rows: list[tuple[str, ...]] = [(f"m{n}", f"f{n}") for n in _names(state.pages)]
         rows.append(("q", "x"))
         if has_marks:
             below |= _marks(state.pages)
             rows[-1:] = [("q", "z"), ("x",)]
-        if blocks := _pageblocks(state.pages):
+        if blocks := _pageblocks(state.settled):
             below |= blocks
             rows.append(("b",))
         below |= _why(state)
@@ -244,7 +255,7 @@ def _forms(forms: tuple[Form, ...], scripts: Mapping[str, str], cpu_lists: bool)
 
 
 def _plot(state: Seen) -> dict[str, Node]:
-    """Return the free pages of each zone over the events, with the marks."""
+    """Return the free pages of each zone over the requests, with the marks."""
     zones = state.pages.zones
     series = {
         f"q:{zone.name}": Series(zone.name, line, tone)
@@ -256,7 +267,7 @@ def _plot(state: Seen) -> dict[str, Node]:
         marks = tuple(Mark(name, pages + zones[0].watermark_boost, tone) for name, pages, tone in levels)
     elif zones[0].watermark[Wmark.LOW]:
         marks = tuple(Mark(f"{zone.name} low", zone.watermark[Wmark.LOW], 2) for zone in zones)
-    plot = Plot("Free pages", "those on CPUs' lists included", tuple(series), "steps", "event", "pages", marks=marks)
+    plot = Plot("Free pages", "those on CPUs' lists included", tuple(series), "steps", "request", "pages", marks=marks)
     return {"q": plot, **series}
 
 

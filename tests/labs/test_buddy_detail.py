@@ -1,10 +1,13 @@
 """The buddy lab in detail: marks, fragmentation, pageblocks and the reason of a failure are those of the machine."""
 
+import json
+
 import pytest
 
 from kmm_sim.labs import buddy_lab
 from kmm_sim.labs.buddy_detail import MORE_MASKS, SCRIPTS, DetailedBuddyLab, Drain, Script
 from kmm_sim.labs.scene import apply, encode
+from kmm_sim.mm.events import MmPageAlloc, MmPageFree
 from kmm_sim.observe import frames, snapshot, validate
 from kmm_sim.small import small_machine
 
@@ -51,15 +54,30 @@ def seen_anew(bench):
 
 
 @pytest.mark.parametrize("lists", [False, True])
-def test_the_curve_is_what_nobody_holds_after_each_event(lists):
+def test_the_curve_is_what_nobody_holds_after_each_request(lists):
     machine = small_machine(DMA=32, Normal=64, grouped=False, per_cpu_lists=lists)
     start = snapshot(machine)
     bench = buddy_lab(machine, "+0 +5 +2 -0 +4 -1 +1 +3 -2", detail=True)
     for name, first, end in (("DMA", 0, 32), ("Normal", 32, 96)):
         told = [end - first] + [
             end - first - sum(1 << held.order for held in state.allocated.values() if first <= held.pfn < end)
-            for state in frames(start, machine.trace)]
+            for event, state in zip(machine.trace, frames(start, machine.trace), strict=True)
+            if isinstance(event, MmPageAlloc | MmPageFree)]
         assert bench.run.scene[f"q:{name}"]["values"] == told
+
+
+def test_what_is_reckoned_stands_until_the_call_is_over():
+    bench = buddy_lab(script="+0", pages=16, detail=True)
+    changed = [sorted(key for key in frame[1] if key[0] in "xb") for frame in bench.frames]
+    assert not any(changed[:-1])
+    assert changed[-1]
+
+
+def test_an_ordinary_change_of_a_thousand_pages_is_a_hundred_bytes_in_detail_too():
+    bench = buddy_lab(pages=1024, seed=4, steps=100, detail=True)
+    sizes = sorted(len(json.dumps(frame[:2], separators=(",", ":"))) for frame in bench.frames)
+    assert sizes[len(sizes) // 2] <= 100
+    assert len(json.dumps(bench.scene)) > 20 * sizes[-1]
 
 
 def test_a_request_goes_through_the_zones_and_the_sums_say_why_none_will_do():
