@@ -409,6 +409,7 @@ def test_the_picture_is_the_same_on_a_phone_and_crosses_out_what_is_crossed_out(
     for width in (740, 360):
         lab = open_lab(gfp_lab("clean cache", FROM_AN_INTERRUPT), viewport={"width": width, "height": 740})
         lab.find(".kmm-to_end").click()
+        expect(lab.find(".kmm-bench [role=status]").last).to_contain_text("event 9 of 9")  # said last, and late
         before = lab.find(".kmm-bench").inner_html()
         picture = ElementTree.fromstring(saved(lab, "SVG")[1])
         lines = {each.text: each.get("text-decoration") for each in picture.iter(f"{SVG}text")}
