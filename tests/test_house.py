@@ -15,7 +15,7 @@ PACKAGE = ROOT / "kmm_sim"
 
 # Lowest first. A module imports only from lower floors; "x.*" may also import within its own folder.
 FLOORS = (
-    {"trace", "errors", "mm"},
+    {"trace", "errors", "mm", "catalogue"},
     {"mm.page", "mm.page_flags", "mm.rbtree", "mm.vmalloc_events"},
     {"mm.slab_pages"},
     {"mm.memory", "mm.internal", "mm.oops", "mm.percpu_events", "mm.stack_events", "mm.tlb", "mm.vmap_area"},
@@ -53,8 +53,8 @@ FLOORS = (
     {"grade", "grade.*"},
     {"__main__"},
 )
-STANDARD_LIBRARY_ONLY = ("trace", "errors", "mm", "mm.*", "boot", "presets", "calls", "calls.*", "machine", "",
-                         "observe", "observe.*", "workload", "small", "recording", "recording.*", "appendix",
+STANDARD_LIBRARY_ONLY = ("trace", "errors", "catalogue", "mm", "mm.*", "boot", "presets", "calls", "calls.*", "machine",
+                         "", "observe", "observe.*", "workload", "small", "recording", "recording.*", "appendix",
                          "grade", "grade.*", "__main__")
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType, FunctionType
 from typing import Any
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.reading import describe
 from kmm_sim.exercises.result import Raised
 

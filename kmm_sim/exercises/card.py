@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 
 __all__ = ["Card", "Code", "Facts", "Part", "Shown", "Steps", "Text", "html", "plain"]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.card import Facts, Part, Text
-from kmm_sim.exercises.catalogue import _
 from kmm_sim.exercises.compute import answered
 from kmm_sim.exercises.exercise import Exercise, Misconception
 from kmm_sim.exercises.questions import About, Ask, Asked

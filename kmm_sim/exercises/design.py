@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Unpack
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.exercise import Exercise, Misconception
 from kmm_sim.exercises.questions import About
 from kmm_sim.exercises.result import Result, Right, Wrong

@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from operator import index
 from typing import Any, ClassVar
 
+from kmm_sim.catalogue import _
 from kmm_sim.exercises import progress
 from kmm_sim.exercises.calling import raised
 from kmm_sim.exercises.card import Card, Code, Part, Shown, Text
-from kmm_sim.exercises.catalogue import _
 from kmm_sim.exercises.reading import Blank, Malformed, is_blank
 from kmm_sim.exercises.result import Hint, NotAttempted, Result, Solution, Wrong
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.card import Facts, Text
-from kmm_sim.exercises.catalogue import _
 from kmm_sim.exercises.exercise import Exercise, Misconception
 from kmm_sim.exercises.questions import About
 from kmm_sim.exercises.reading import Blank, Malformed, Reader, describe, sequence, whole_number, word

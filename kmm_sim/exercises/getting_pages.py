@@ -16,7 +16,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.exercise import Exercise, Misconception, Series
 from kmm_sim.exercises.free_list_beliefs import Belief, Call, FreeLists
 from kmm_sim.exercises.implement import Function, judge_function, judge_table

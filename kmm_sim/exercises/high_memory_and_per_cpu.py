@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.choose import Situation, choose
 from kmm_sim.exercises.compute import compute
 from kmm_sim.exercises.exercise import Exercise, Misconception, Series

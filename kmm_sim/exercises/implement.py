@@ -17,8 +17,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.calling import Called, call, is_untouched, raised, refuses
-from kmm_sim.exercises.catalogue import _
 from kmm_sim.exercises.exercise import Exercise, Misconception
 from kmm_sim.exercises.questions import About
 from kmm_sim.exercises.reading import Blank, Malformed, describe, mapping

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.choose import Situation, choose
 from kmm_sim.exercises.exercise import Exercise, Series
 from kmm_sim.exercises.find_bug import Bug, find_bug

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.compute import compute, predict
 from kmm_sim.exercises.exercise import Exercise, Misconception, Series
 from kmm_sim.exercises.implement import Function, implement

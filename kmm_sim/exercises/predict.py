@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.exercise import Misconception
 from kmm_sim.exercises.free_list_beliefs import Call, FreeLists
 from kmm_sim.exercises.reading import Blank, Malformed, describe, mapping, sequence, whole_number

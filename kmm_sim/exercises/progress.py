@@ -20,8 +20,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.card import Card, Facts, Part, Shown, Text
-from kmm_sim.exercises.catalogue import _
 
 __all__ = ["Progress", "note", "place", "show"]
 

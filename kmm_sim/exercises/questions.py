@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.card import Part
-from kmm_sim.exercises.catalogue import _
 from kmm_sim.exercises.exercise import Misconception
 from kmm_sim.exercises.reading import Blank, Malformed, Reader, describe, table, whole_number
 from kmm_sim.exercises.result import Result, Right, Wrong

@@ -17,7 +17,7 @@ from numbers import Number
 from operator import index
 from typing import Any
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 
 __all__ = ["Blank", "Malformed", "Reader", "address", "describe", "is_blank", "mapping", "number", "numbers",
            "sequence", "table", "text", "truth", "whole_number", "word", "words_of"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Unpack
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.compute import answered
 from kmm_sim.exercises.exercise import Exercise, Misconception
 from kmm_sim.exercises.questions import About, Ask, Asked, completed

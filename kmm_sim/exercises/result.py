@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.exercises.card import Card, Code, Facts, Part, Shown, Steps, Text
-from kmm_sim.exercises.catalogue import _, plural
 from kmm_sim.exercises.state import Look
 from kmm_sim.machine import Machine
 
@@ -131,7 +131,7 @@ class Right(Shown):
 
     def card(self) -> Card:
         """Return the card to show."""
-        tried = plural("Tried with {n} case.", "Tried with {n} cases.", self.tried).format(n=self.tried)
+        tried = ngettext("Tried with {n} case.", "Tried with {n} cases.", self.tried)
         words = [tried] * (self.tried > 1) + [self.next] * bool(self.next)
         return Card(self.outcome, _("Right"), tuple(map(Text, words)), self.exercise, score=self.score)
 

@@ -17,7 +17,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.compute import compute, predict
 from kmm_sim.exercises.exercise import Exercise, Misconception, Series
 from kmm_sim.exercises.implement import Function, implement

@@ -16,8 +16,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from kmm_sim.catalogue import _
 from kmm_sim.errors import KernelBug
-from kmm_sim.exercises.catalogue import _
 from kmm_sim.exercises.choose import Situation, choose
 from kmm_sim.exercises.compute import predict
 from kmm_sim.exercises.exercise import Exercise, Misconception, Series

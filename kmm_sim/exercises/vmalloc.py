@@ -18,7 +18,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from kmm_sim.exercises.catalogue import _
+from kmm_sim.catalogue import _
 from kmm_sim.exercises.choose import Situation, choose
 from kmm_sim.exercises.compute import compute
 from kmm_sim.exercises.exercise import Exercise, Misconception, Series

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs import page_words
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.run import Call, Run
@@ -148,32 +149,34 @@ class BuddyLab:
         """
         order = action.get("order")
         if isinstance(order, bool) or not isinstance(order, int):
-            raise ValueError(f"an order is a whole number from 0 to {MAX_PAGE_ORDER}, not {order!r}")
+            raise ValueError(_("an order is a whole number from 0 to {most}, not {order!r}",
+                               most=MAX_PAGE_ORDER, order=order))
         match action.get("do"):
             case "alloc":
                 if (gfp := action.get("gfp")) not in MASKS:
-                    raise ValueError(f"{gfp!r} is none of the masks {', '.join(MASKS)}")
+                    raise ValueError(_("{gfp!r} is none of the masks {masks}", gfp=gfp, masks=", ".join(MASKS)))
                 return Allocate(MASKS[gfp], order)
             case "free":
                 pfn = str(action.get("page") or "").partition(":")[2]
                 if not pfn.isdecimal():
-                    raise ValueError("there is no block to free: nothing is held")
+                    raise ValueError(_("there is no block to free: nothing is held"))
                 return Free(int(pfn), order)
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
 def opened(lab: BuddyLab, pages: int, script: str = "", seed: int = 0, steps: int = 0) -> Run:
     """Return the run of a lab with these settings: a script, or so many steps of traffic drawn from a seed."""
     if not 1 <= pages <= MAX_PAGES:
-        raise ValueError(f"buddy_lab() draws every page, from 1 up to {MAX_PAGES} of them, not {pages}")
+        raise ValueError(_("buddy_lab() draws every page, from 1 up to {most} of them, not {pages}",
+                           most=MAX_PAGES, pages=pages))
     return record(Machine(pages=pages), lab, seeded(seed, steps) if steps else parse(script))
 
 
 def seeded(seed: int, steps: int) -> Iterator[Op]:
     """Yield random steps for a small machine; the same seed, the same ones."""
     if not 0 <= steps <= MAX_STEPS:
-        raise ValueError(f"a lab does 0 to {MAX_STEPS} random steps, not {steps}")
+        raise ValueError(_("a lab does 0 to {most} random steps, not {steps}", most=MAX_STEPS, steps=steps))
     return traffic(random.Random(seed), steps)
 
 
@@ -181,9 +184,10 @@ def record(machine: Machine, lab: BuddyLab, ops: Iterable[Op]) -> Run:
     """Return a run on ``machine`` with these steps as what was recorded."""
     size = sum(zone.spanned_pages for zone in machine.zones)
     if size > MAX_PAGES:
-        raise ValueError(f"buddy_lab() draws every page, up to {MAX_PAGES} of them; this machine has {size}")
+        raise ValueError(_("buddy_lab() draws every page, up to {most} of them; this machine has {size}",
+                           most=MAX_PAGES, size=size))
     if not machine.tracing:
-        raise ValueError("buddy_lab() shows what a machine traces: set machine.tracing = True")
+        raise ValueError(_("buddy_lab() shows what a machine traces: set machine.tracing = True"))
     run = Run(machine, lab)
     for call in recorded(machine, ops):
         run.make(call)

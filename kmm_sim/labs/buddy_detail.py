@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.buddy import LETTERS, MASKS, Allocate, BuddyLab
 from kmm_sim.labs.ftrace import ftrace
@@ -48,10 +49,10 @@ MOST = 128
 """The most pages of a machine on which a script takes every page: each is a few events to draw."""
 
 SCRIPTS = {
-    "take every page": "single pages, until there are none",
-    "free the even ones": "every held single page with an even pfn",
-    "free the odd ones": "every held single page with an odd pfn",
-    "some traffic": "16 random steps, drawn from the seed",
+    "take every page": _("single pages, until there are none"),
+    "free the even ones": _("every held single page with an even pfn"),
+    "free the odd ones": _("every held single page with an odd pfn"),
+    "some traffic": _("16 random steps, drawn from the seed"),
 }
 THRESHOLD = 0.5
 """Up to this index the kernel rather reclaims, above it compacts: vm.extfrag_threshold."""
@@ -148,13 +149,15 @@ class Script:
                 machine.free_page(machine.node.page(held.pfn))
                 freed += 1
         if not freed:
-            raise ValueError(f"no single page with an {'odd' if parity else 'even'} pfn is held")
+            raise ValueError(
+                _("no single page with an odd pfn is held") if parity else _("no single page with an even pfn is held"))
         return freed
 
     def _take(self, machine: Machine) -> int:
         size = sum(zone.managed_pages for zone in machine.zones)
         if size > MOST:
-            raise ValueError(f"this machine has {size} pages; one by one is for machines of up to {MOST}")
+            raise ValueError(_("this machine has {size} pages; one by one is for machines of up to {most}",
+                               size=size, most=MOST))
         taken, quiet = 0, int(GFP_NOWAIT)
         while machine.alloc_pages(quiet, 0) is not None:
             taken += 1
@@ -205,7 +208,7 @@ class DetailedBuddyLab(BuddyLab):
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return an event as a phrase; of a call that traces nothing, a sentence."""
         if isinstance(event, Called):
-            return "other", ftrace(event.events), "Nothing changed."
+            return "other", ftrace(event.events), _("Nothing changed.")
         return super().tell(event)
 
     def ask(self, before: Any, after: Any, events: Sequence[Event]) -> Question | None:
@@ -219,9 +222,10 @@ class DetailedBuddyLab(BuddyLab):
             case "script":
                 name, seed = str(action.get("name")), action.get("seed", 0)
                 if name not in SCRIPTS:
-                    raise ValueError(f"{name!r} is none of the scripts {', '.join(SCRIPTS)}")
+                    raise ValueError(_("{name!r} is none of the scripts {scripts}",
+                                       name=name, scripts=", ".join(SCRIPTS)))
                 if isinstance(seed, bool) or not isinstance(seed, int):
-                    raise ValueError(f"a seed is a whole number, not {seed!r}")
+                    raise ValueError(_("a seed is a whole number, not {seed!r}", seed=seed))
                 return Script(name, seed)
             case "drain":
                 return Drain()
@@ -247,10 +251,10 @@ def _forms(forms: tuple[Form, ...], scripts: Mapping[str, str], cpu_lists: bool)
     alloc = replace(forms[0], parts=tuple(
         replace(part, options=tuple(MORE_MASKS)) if isinstance(part, Choice) else part for part in forms[0].parts))
     first = "take every page" if "take every page" in scripts else "some traffic"
-    name = Choice("name", "what to do", tuple(scripts), first, tuple(scripts.values()))
-    seed = Number("seed", "seed of the traffic", 1, 0, 999)
-    script = Form("script", ("/* ", name, ", seed ", seed, " */"), "Do it", "several calls at once")
-    drain = Form("drain", ("drain_all_pages(NULL);",), "Drain", "void drain_all_pages(struct zone *zone);")
+    name = Choice("name", _("what to do"), tuple(scripts), first, tuple(scripts.values()))
+    seed = Number("seed", _("seed of the traffic"), 1, 0, 999)
+    script = Form("script", ("/* ", name, ", seed ", seed, " */"), _("Do it"), _("several calls at once"))
+    drain = Form("drain", ("drain_all_pages(NULL);",), _("Drain"), "void drain_all_pages(struct zone *zone);")
     return (alloc, *forms[1:], script, *((drain,) if cpu_lists else ()))
 
 
@@ -266,8 +270,9 @@ def _plot(state: Seen) -> dict[str, Node]:
         levels = zip(("min", "low", "high"), zones[0].watermark, (4, 2, 3), strict=False)
         marks = tuple(Mark(name, pages + zones[0].watermark_boost, tone) for name, pages, tone in levels)
     elif zones[0].watermark[Wmark.LOW]:
-        marks = tuple(Mark(f"{zone.name} low", zone.watermark[Wmark.LOW], 2) for zone in zones)
-    plot = Plot("Free pages", "those on CPUs' lists included", tuple(series), "steps", "request", "pages", marks=marks)
+        marks = tuple(Mark(_("{zone} low", zone=zone.name), zone.watermark[Wmark.LOW], 2) for zone in zones)
+    plot = Plot(_("Free pages"), _("those on CPUs' lists included"), tuple(series), "steps", _("request"), _("pages"),
+                marks=marks)
     return {"q": plot, **series}
 
 
@@ -278,16 +283,17 @@ def _marks(state: Snapshot) -> dict[str, Node]:
         free, boost = zone.nr_free_pages, zone.watermark_boost
         least, low, high = (mark + boost for mark in zone.watermark[:3])
         above = [name for name, level in (("high", high), ("low", low), ("min", least)) if free > level]
-        says = f"above {above[0]}" if above else "below min"
+        says = _("above {above}", above=above[0]) if above else _("below min")
         mark = "yes" if free > low else "now" if free > least else "no"
         reserve = max(zone.lowmem_reserve)
         rows[f"z:{zone.name}"] = Row(
             (zone.name, free, zone.nr_pcp_pages, least, low, high, reserve, says), mark=mark,
-            says=f"{zone.name}: {says}. {reserve} pages are kept from requests that could use a higher zone.")
-    columns = ("zone", "free", "on CPU lists", "min", "low", "high", "kept", "stands")
+            says=_("{zone}: {says}. {reserve} pages are kept from requests that could use a higher zone.",
+                   zone=zone.name, says=says, reserve=reserve))
+    columns = ("zone", "free", _("on CPU lists"), "min", "low", "high", "kept", "stands")
     boosted = any(zone.watermark_boost for zone in state.zones)
-    return {"z": Table("Watermarks", "pages, boost included" if boosted else "pages", columns, tuple(rows), "lrrrrrrl"),
-            **rows}
+    note = _("pages, boost included") if boosted else _("pages")
+    return {"z": Table(_("Watermarks"), note, columns, tuple(rows), "lrrrrrrl"), **rows}
 
 
 def _fragmentation(state: Snapshot) -> dict[str, Node]:
@@ -299,17 +305,18 @@ def _fragmentation(state: Snapshot) -> dict[str, Node]:
         unusable, index = unusable_free_index(zone, order), fragmentation_index(zone, order)
         rows[f"x:{order}"] = Row((order, f"{unusable:.0%}", "" if index < 0 else f"{index:.3f}", _reading(zone, order)),
                                  mark="yes" if index < 0 else "no")
-    columns = ("order", "of no use", "index", "a request")
-    return {"x": Table("Fragmentation", f"zone {zone.name}, by order", columns, tuple(rows), "rrrl"), **rows}
+    columns = ("order", _("of no use"), "index", _("a request"))
+    note = _("zone {zone}, by order", zone=zone.name)
+    return {"x": Table(_("Fragmentation"), note, columns, tuple(rows), "rrrl"), **rows}
 
 
 def _reading(zone: ZoneSnapshot, order: int) -> str:
     index = fragmentation_index(zone, order)
     if index < 0:
-        return "finds a block"
+        return _("finds a block")
     if not zone.nr_free_pages:
-        return "fails: nothing is free"
-    return "fails; first free some more" if index <= THRESHOLD else "fails; move pages together"
+        return _("fails: nothing is free")
+    return _("fails; first free some more") if index <= THRESHOLD else _("fails; move pages together")
 
 
 def _pageblocks(state: Snapshot) -> dict[str, Node]:
@@ -326,8 +333,8 @@ def _pageblocks(state: Snapshot) -> dict[str, Node]:
             rows[f"b:{number}"] = Row((number * PAGEBLOCK_NR_PAGES, letter, TYPE_NAMES[kind], free), tone=kind + 1)
     if not rows:
         return {}
-    columns = ("pfn", "type", "", "free pages")
-    return {"b": Table("Pageblocks", "of 512 pages", columns, tuple(rows), "rclr"), **rows}
+    columns = ("pfn", "type", "", _("free pages"))
+    return {"b": Table(_("Pageblocks"), _("of 512 pages"), columns, tuple(rows), "rclr"), **rows}
 
 
 def _free_in(zone: ZoneSnapshot, number: int) -> int:
@@ -341,18 +348,21 @@ def _free_in(zone: ZoneSnapshot, number: int) -> int:
 
 def _why(state: Seen) -> dict[str, Node]:
     """Return the sum of the last attempt for each zone; if nothing failed just now, that."""
-    table = Table("Why did it fail?", "the sum for each zone, in pages", ("zone", "pages", ""), ("y:what",), "lrl")
+    table = Table(_("Why did it fail?"), _("the sum for each zone, in pages"), (_("zone"), _("pages"), ""),
+                  ("y:what",), "lrl")
     if state.failed is None:
-        return {"y": table, "y:what": Row(("none", "", "No request has just failed."))}
+        return {"y": table, "y:what": Row((_("none"), "", _("No request has just failed.")))}
     gfp, order = state.failed
-    rows: dict[str, Node] = {"y:what": Row(("all", "", f"{gfp_names(gfp)}, order {order}: the last attempt"), tone=4)}
+    rows: dict[str, Node] = {"y:what": Row((_("all"), "", _("{mask}, order {order}: the last attempt",
+                                                         mask=gfp_names(gfp), order=order)), tone=4)}
     for sums in why(state.pages, gfp, order):
         for n, term in enumerate((*sums.free, *sums.least)):
             sign = f"{term.pages:+d}" if term.pages < 0 else str(term.pages)
             rows[f"y:{sums.zone}.{n}"] = Row((sums.zone, sign, term.words))
-        words = f"counts as free: {sums.free_pages}; must remain: {sums.least_pages}"
+        words = _("counts as free: {free_pages}; must remain: {least_pages}",
+                  free_pages=sums.free_pages, least_pages=sums.least_pages)
         if sums.room and not sums.block:
-            words += "; but no block is large enough"
+            words += _("; but no block is large enough")
         tone, mark = (3, "yes") if sums.ok else (4, "no")
         rows[f"y:{sums.zone}"] = Row((sums.zone, "", words), tone=tone, mark=mark)
     return {"y": replace(table, rows=tuple(rows)), **rows}

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.gfp_memory import STORIES, prepared
@@ -50,9 +51,9 @@ __all__ = ["Ask", "GfpLab", "Memory", "Request", "Seen", "gfp_lab", "permissions
 TOLD = ("page allocation failure", "invoked oom-killer", "Out of memory", "Killed process")
 """What is shown of the log; the long reports are in the chapter."""
 
-KINDS_OF_PAGE = ("unmovable", "movable", "reclaimable", "unmovable")
+KINDS_OF_PAGE = (_("unmovable"), _("movable"), _("reclaimable"), _("unmovable"))
 ATOMIC = ("spinlock", "softirq", "hardirq", "irqs off")
-NOBODY = "nobody can sleep here"
+NOBODY = _("nobody can sleep here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Memory:
 
     def text(self) -> Text:
         """Return it in words."""
-        return f"/* memory: {STORIES[self.story][1]} */"
+        return _("/* memory: {stories} */", stories=STORIES[self.story][1])
 
     def __call__(self, desk: Any) -> None:
         """Replace the machine."""
@@ -117,7 +118,7 @@ class Kswapd:
 
     def text(self) -> Text:
         """Return it in words."""
-        return "/* kswapd runs */"
+        return _("/* kswapd runs */")
 
     def __call__(self, desk: Any) -> int:
         """Let it run; return how many pages it reclaimed."""
@@ -167,8 +168,9 @@ class GfpLab:
         if isinstance(event, Stage):
             return "other", str(event), _sentence(event)
         if isinstance(event, Called) and isinstance(event.answer, int):
-            return "other", f"kswapd: {event.answer} pages", f"kswapd reclaimed {event.answer} pages."
-        return "other", "memory", "Memory is set up anew; kswapd sleeps."
+            words = _("kswapd reclaimed {pages} pages.", pages=event.answer)
+            return "other", f"kswapd: {event.answer} pages", words
+        return "other", "memory", _("Memory is set up anew; kswapd sleeps.")
 
     def read(self, action: Mapping[str, Any]) -> Ask | Memory | Kswapd:
         """Return the call that a reader asks for.  Raises ValueError if it is none."""
@@ -176,37 +178,40 @@ class GfpLab:
             case "ask":
                 order, context, extras = action.get("order"), action.get("context"), action.get("extras") or []
                 if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order <= MAX_PAGE_ORDER:
-                    raise ValueError(f"an order is a whole number from 0 to {MAX_PAGE_ORDER}, not {order!r}")
+                    raise ValueError(_("an order is a whole number from 0 to {most}, not {order!r}",
+                                       most=MAX_PAGE_ORDER, order=order))
                 if not isinstance(context, str) or context not in CONTEXTS:
-                    raise ValueError(f"{context!r} is none of the contexts {', '.join(CONTEXTS)}")
+                    raise ValueError(_("{context!r} is none of the contexts {contexts}",
+                                       context=context, contexts=", ".join(CONTEXTS)))
                 if not isinstance(extras, list | tuple):
-                    raise ValueError(f"flags come as a list, not {extras!r}")
+                    raise ValueError(_("flags come as a list, not {extras!r}", extras=extras))
                 return Ask(Request(mask_of(str(action.get("base")), tuple(map(str, extras))), order, context))
             case "memory":
                 story = str(action.get("story"))
                 if story not in STORIES:
-                    raise ValueError(f"{story!r} is none of the states {', '.join(STORIES)}")
+                    raise ValueError(_("{story!r} is none of the states {stories}",
+                                       story=story, stories=", ".join(STORIES)))
                 return Memory(story)
             case "kswapd":
                 return Kswapd()
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
     def ask(self, before: Seen, after: Seen, events: Sequence[Event]) -> Question | None:
         """Return the question what becomes of a request."""
         stages = [event for event in events if isinstance(event, Stage)]
         if not stages:
             return None
-        return Question("What will become of it?", tuple(ENDS), _end(stages))
+        return Question(_("What will become of it?"), tuple(ENDS), _end(stages))
 
 
 ENDS = (
-    "a page, at once",
-    "a page, from below the low mark",
-    "a page, after compaction or reclaim",
-    "a page, after a process is killed",
+    _("a page, at once"),
+    _("a page, from below the low mark"),
+    _("a page, after compaction or reclaim"),
+    _("a page, after a process is killed"),
     "NULL",
-    "a bug: it must not ask so here",
+    _("a bug: it must not ask so here"),
 )
 
 
@@ -225,18 +230,18 @@ def _end(stages: Sequence[Stage]) -> int:
 
 
 def _forms(state: Seen) -> tuple[Form, ...]:
-    size = tuple(f"{1 << n} page{'s' * (n > 0)}" for n in range(MAX_PAGE_ORDER + 1))
-    story = Choice("story", "memory", tuple(STORIES), state.memory, tuple(words for _, words in STORIES.values()))
-    context = Choice("context", "where the caller is", tuple(CONTEXTS), "process", tuple(CONTEXTS.values()))
+    size = tuple(ngettext("{n} page", "{n} pages", 1 << n) for n in range(MAX_PAGE_ORDER + 1))
+    story = Choice("story", _("memory"), tuple(STORIES), state.memory, tuple(words for _, words in STORIES.values()))
+    context = Choice("context", _("where the caller is"), tuple(CONTEXTS), "process", tuple(CONTEXTS.values()))
     base = Choice("base", "gfp", tuple(BASES), "GFP_KERNEL")
     says = tuple(MEANINGS[Gfp(bit)][1] for bit in EXTRAS.values())
-    extras = Flags("extras", "flags to add", tuple(EXTRAS), (), says)
-    order = Number("order", "order: 2 to this power is the number of pages", 0, 0, MAX_PAGE_ORDER, size)
+    extras = Flags("extras", _("flags to add"), tuple(EXTRAS), (), says)
+    order = Number("order", _("order: 2 to this power is the number of pages"), 0, 0, MAX_PAGE_ORDER, size)
     return (
-        Form("memory", ("memory: ", story), "Set up", "what the machine looks like before the request"),
+        Form("memory", ("memory: ", story), _("Set up"), _("what the machine looks like before the request")),
         Form("ask", ("in ", context, " context: page = alloc_pages(", base, " | ", extras, ", ", order, ");"),
-             "Ask", "struct page *alloc_pages(gfp_t gfp, unsigned int order);"),
-        Form("kswapd", ("/* some time later */",), "Let kswapd run", "int kswapd(void *p);"),
+             _("Ask"), "struct page *alloc_pages(gfp_t gfp, unsigned int order);"),
+        Form("kswapd", (_("/* some time later */"),), _("Let kswapd run"), "int kswapd(void *p);"),
     )
 
 
@@ -248,12 +253,13 @@ def _mask(request: Request) -> dict[str, Node]:
             kind, words = MEANINGS[flag]
             gone = bool(flag & ~request.effective)
             rows[f"m:{flag.name}"] = Row(
-                (f"__GFP_{flag.name}", f"{int(flag):#x}", kind, "taken out by the scope" if gone else words),
+                (f"__GFP_{flag.name}", f"{int(flag):#x}", kind, _("taken out by the scope") if gone else words),
                 mark="skip" if gone else "")
     if not rows:
-        rows["m:none"] = Row(("0", "0x0", "", "no bits at all: cannot wait, wakes nobody, no reserve but its own"))
+        rows["m:none"] = Row(("0", "0x0", "", _("no bits at all: cannot wait, wakes nobody, no reserve but its own")))
     name = gfp_names(request.gfp) or "0"
-    head = Table("The mask", f"mode:{request.gfp:#x}({name})", ("flag", "value", "about", "says"), tuple(rows), "ccll")
+    columns = (_("flag"), _("value"), _("about"), _("says"))
+    head = Table(_("The mask"), f"mode:{request.gfp:#x}({name})", columns, tuple(rows), "ccll")
     return {"m": head, **rows}
 
 
@@ -261,57 +267,57 @@ def _permits(request: Request) -> dict[str, Node]:
     """Return what the allocator may do for this request, and why."""
     rows = {f"a:{name}": Row((what, why), mark="yes" if yes else "no") for name, what, yes, why in permissions(request)}
     where = CONTEXTS[request.context]
-    return {"a": Table("What it may do", where, ("it may", "because"), tuple(rows), "ll"), **rows}
+    return {"a": Table(_("What it may do"), where, (_("it may"), _("because")), tuple(rows), "ll"), **rows}
 
 
 def permissions(request: Request) -> Iterator[tuple[str, str, bool, str]]:
     """Yield a name, an act, whether it is allowed, and the reason."""
     gfp, order, context = request.effective, request.order, request.context
     direct = bool(gfp & Gfp.DIRECT_RECLAIM)
-    why = "__GFP_DIRECT_RECLAIM" if direct else "no __GFP_DIRECT_RECLAIM"
+    why = "__GFP_DIRECT_RECLAIM" if direct else _("no __GFP_DIRECT_RECLAIM")
     bad = direct and context in ATOMIC
     able = direct and not bad
-    yield "sleep", "sleep, reclaim", able, f"{why}, but {NOBODY}" if bad else why
+    yield "sleep", _("sleep, reclaim"), able, _("{why}, but {nobody}", why=why, nobody=NOBODY) if bad else why
     kswapd = bool(gfp & Gfp.KSWAPD_RECLAIM)
-    yield "kswapd", "wake kswapd", kswapd, "__GFP_KSWAPD_RECLAIM" if kswapd else "no __GFP_KSWAPD_RECLAIM"
-    for name, what, flag in (("io", "start I/O, to swap", Gfp.IO), ("fs", "enter filesystems", Gfp.FS)):
-        has = f"__GFP_{flag.name}" if gfp & flag else f"no __GFP_{flag.name}"
+    yield "kswapd", _("wake kswapd"), kswapd, "__GFP_KSWAPD_RECLAIM" if kswapd else _("no __GFP_KSWAPD_RECLAIM")
+    for name, what, flag in (("io", _("start I/O, to swap"), Gfp.IO), ("fs", _("enter filesystems"), Gfp.FS)):
+        has = f"__GFP_{flag.name}" if gfp & flag else _("no __GFP_{flag}", flag=flag.name)
         yes = able and bool(gfp & flag)
-        yield name, what, yes, NOBODY if bad else has if direct else "it reclaims nothing itself"
-    yield "reserve", "go below min", *_reserves(gfp, order, context)
+        yield name, what, yes, NOBODY if bad else has if direct else _("it reclaims nothing itself")
+    yield "reserve", _("go below min"), *_reserves(gfp, order, context)
     oom = able and bool(gfp & Gfp.FS) and order <= PAGE_ALLOC_COSTLY_ORDER and gfp_zone(gfp) >= 2 and not gfp & (
         Gfp.NORETRY | Gfp.RETRY_MAYFAIL | Gfp.THISNODE) and context != "memalloc"
     no_oom = NOBODY if bad else _why_no_oom(gfp, order)
-    yield "oom", "have one killed", oom, "small order, reclaim with FS" if oom else no_oom
+    yield "oom", _("have one killed"), oom, _("small order, reclaim with FS") if oom else no_oom
     fails = not (gfp & Gfp.NOFAIL and direct)
-    yield "fail", "return NULL", fails, "look at the answer" if fails else "__GFP_NOFAIL"
+    yield "fail", _("return NULL"), fails, _("look at the answer") if fails else "__GFP_NOFAIL"
     warn = fails and not gfp & Gfp.NOWARN
     no_report = "__GFP_NOWARN" if fails else "__GFP_NOFAIL"
-    yield "warn", "write a report", warn, "no __GFP_NOWARN" if warn else no_report
+    yield "warn", _("write a report"), warn, _("no __GFP_NOWARN") if warn else no_report
 
 
 def _reserves(gfp: int, order: int, context: str) -> tuple[bool, str]:
     if gfp & Gfp.NOMEMALLOC:
         high = bool(gfp & Gfp.HIGH)
-        return high, "to 1/2 of min: __GFP_HIGH" if high else "__GFP_NOMEMALLOC"
+        return high, _("to 1/2 of min: __GFP_HIGH") if high else "__GFP_NOMEMALLOC"
     if gfp & Gfp.MEMALLOC or context == "memalloc":
-        return True, "to the last page: " + ("__GFP_MEMALLOC" if gfp & Gfp.MEMALLOC else "PF_MEMALLOC")
+        return True, _("to the last page: ") + ("__GFP_MEMALLOC" if gfp & Gfp.MEMALLOC else "PF_MEMALLOC")
     flags = gfp_to_alloc_flags(gfp, order)
     if flags & ALLOC_MIN_RESERVE:
         non_block = flags & ALLOC_NON_BLOCK
-        return True, "to 3/8 of min: __GFP_HIGH, cannot wait" if non_block else "to 1/2 of min: __GFP_HIGH"
-    return False, "no __GFP_HIGH: stops at min"
+        return True, _("to 3/8 of min: __GFP_HIGH, cannot wait") if non_block else _("to 1/2 of min: __GFP_HIGH")
+    return False, _("no __GFP_HIGH: stops at min")
 
 
 def _why_no_oom(gfp: int, order: int) -> str:
     if not gfp & Gfp.DIRECT_RECLAIM:
-        return "it never gets so far"
+        return _("it never gets so far")
     for flag in (Gfp.NORETRY, Gfp.RETRY_MAYFAIL, Gfp.THISNODE):
         if gfp & flag:
             return f"__GFP_{flag.name}"
     if order > PAGE_ALLOC_COSTLY_ORDER:
-        return f"order above {PAGE_ALLOC_COSTLY_ORDER}: too costly"
-    return "no __GFP_FS" if not gfp & Gfp.FS else "it wants a low zone"
+        return _("order above {costly}: too costly", costly=PAGE_ALLOC_COSTLY_ORDER)
+    return _("no __GFP_FS") if not gfp & Gfp.FS else _("it wants a low zone")
 
 
 def _flow(state: Seen) -> dict[str, Node]:
@@ -329,25 +335,29 @@ def _flow(state: Seen) -> dict[str, Node]:
         now = name == last and not finished
         steps[f"w:{name}"] = Step(label, "now" if now else stage.state, _numbers(stage), _sentence(stage))
     note = STORIES[state.memory][1]
-    return {"w": Flow("The way through", note, tuple(steps)), **steps}
+    return {"w": Flow(_("The way through"), note, tuple(steps)), **steps}
 
 
 def _numbers(stage: Stage) -> str:
-    parts = [f"{stage.rounds} rounds"] * (stage.rounds > 1) + [f"{stage.pages} pages"] * (stage.pages > 0)
-    parts += [f"{stage.written} to swap"] * (stage.written > 0) + [f"{stage.flushed} flushed"] * (stage.flushed > 0)
-    return stage.reason if stage.name == "end" else ", ".join(parts)
+    parts = (
+        _("{rounds} rounds", rounds=stage.rounds) if stage.rounds > 1 else "",
+        _("{pages} pages", pages=stage.pages) if stage.pages else "",
+        _("{written} to swap", written=stage.written) if stage.written else "",
+        _("{flushed} flushed", flushed=stage.flushed) if stage.flushed else "",
+    )
+    return stage.reason if stage.name == "end" else ", ".join(filter(None, parts))
 
 
 def _sentence(stage: Stage) -> str:
     """Tell a stage in a sentence."""
-    rounds = f" in {stage.rounds} rounds" if stage.rounds > 1 else ""
-    written = f", {stage.written} of them written to swap first" if stage.written else ""
+    rounds = _(" in {rounds} rounds", rounds=stage.rounds) if stage.rounds > 1 else ""
+    written = _(", {written} of them written to swap first", written=stage.written) if stage.written else ""
     if stage.flushed:
-        written += f", once the flusher threads, woken by it, had written {stage.flushed}"
+        written += _(", once the flusher threads, woken by it, had written {flushed}", flushed=stage.flushed)
     done, failed = SENTENCES[stage.name]
     words = (done if stage.state == "done" else failed).format(
         pages=stage.pages, written=written, rounds=rounds, why=stage.reason, lack=_lack(stage),
-        could="found no block to make" if "together" in stage.reason else "had too few free pages to begin")
+        could=_("found no block to make") if "together" in stage.reason else _("had too few free pages to begin"))
     return words[0].upper() + words[1:]
 
 
@@ -357,26 +367,28 @@ def _lack(stage: Stage) -> str:
     allowed = [zone for zone in stage.before if ZONE_NAMES.index(zone.name) <= gfp_zone(gfp)]
     sums = [_sums(zone, gfp, order, stage.request.context)[stage.name != "fast"] for zone in allowed]
     if not any(each.room for each in sums):
-        return "no zone stays above its low mark" if stage.name == "fast" else "no zone may go so low for this request"
+        fast = stage.name == "fast"
+        return _("no zone stays above its low mark") if fast else _("no zone may go so low for this request")
     if all(each.room for each in sums):
-        return f"enough is free, but no block of order {order}"
-    return f"no zone has both enough free and a block of order {order}"
+        return _("enough is free, but no block of order {order}", order=order)
+    return _("no zone has both enough free and a block of order {order}", order=order)
 
 
 SENTENCES = {
-    "context": ("it may ask so here.", "{why}."),
-    "fast": ("some zone stays above its low mark: served at once.", "{lack}."),
-    "kswapd": ("the daemon kswapd is woken, to reclaim in the background up to the high mark.", "nobody is woken."),
-    "retry": ("a zone stays above what must remain of min: served.", "{lack}."),
-    "compact first": ("compaction moved {pages} pages{rounds} to make a block.", "compaction {could}."),
-    "reserves": ("{why}: served.", "{why}; not even that is enough."),
-    "reclaim": ("the caller reclaimed {pages} pages itself{rounds}{written}.",
-                "the caller found nothing to reclaim{rounds}."),
-    "drain": ("pages on per-CPU lists went back, and the request was served.",
-              "pages on per-CPU lists went back{rounds}: still too few."),
-    "compact": ("compaction moved {pages} pages{rounds}.", "compaction {could}{rounds}."),
+    "context": (_("it may ask so here."), "{why}."),
+    "fast": (_("some zone stays above its low mark: served at once."), "{lack}."),
+    "kswapd": (_("the daemon kswapd is woken, to reclaim in the background up to the high mark."),
+               _("nobody is woken.")),
+    "retry": (_("a zone stays above what must remain of min: served."), "{lack}."),
+    "compact first": (_("compaction moved {pages} pages{rounds} to make a block."), _("compaction {could}.")),
+    "reserves": (_("{why}: served."), _("{why}; not even that is enough.")),
+    "reclaim": (_("the caller reclaimed {pages} pages itself{rounds}{written}."),
+                _("the caller found nothing to reclaim{rounds}.")),
+    "drain": (_("pages on per-CPU lists went back, and the request was served."),
+              _("pages on per-CPU lists went back{rounds}: still too few.")),
+    "compact": (_("compaction moved {pages} pages{rounds}."), _("compaction {could}{rounds}.")),
     "oom": ("{why}.", "{why}."),
-    "end": ("the caller gets {why}.", "the answer: {why}."),
+    "end": (_("the caller gets {why}."), _("the answer: {why}.")),
 }
 
 
@@ -386,18 +398,19 @@ def _zones(state: Seen) -> dict[str, Node]:
     highest, rows = gfp_zone(gfp), {}
     for zone in reversed(state.zones):
         if ZONE_NAMES.index(zone.name) > highest:
-            rows[f"z:{zone.name}"] = Row((zone.name, zone.nr_free_pages, "", "", "", "not allowed"), mark="skip")
+            rows[f"z:{zone.name}"] = Row((zone.name, zone.nr_free_pages, "", "", "", _("not allowed")), mark="skip")
             continue
         low, least = _sums(zone, gfp, order, state.request.context)
-        says = "above low" if low.ok else "from below low" if least.ok else "no"
+        says = _("above low") if low.ok else _("from below low") if least.ok else _("no")
         rows[f"z:{zone.name}"] = Row(
             (zone.name, zone.nr_free_pages, zone.watermark[Wmark.LOW],
              zone.watermark[Wmark.MIN], least.least_pages, says),
             tone=0 if low.ok else 2 if least.ok else 4, mark="yes" if low.ok or least.ok else "no")
     kind = KINDS_OF_PAGE[gfp_migratetype(gfp)]
-    note = f"tried in this order, for {1 << order} {kind} page{'s' * (order > 0)}"
-    columns = ("zone", "free", "low", "min", "must remain", "may serve")
-    return {"z": Table("Zones", note, columns, tuple(rows), "lrrrrl"), **rows}
+    note = ngettext("tried in this order, for {n} {kind} page", "tried in this order, for {n} {kind} pages",
+                    1 << order, kind=kind)
+    columns = ("zone", "free", "low", "min", _("must remain"), _("may serve"))
+    return {"z": Table(_("Zones"), note, columns, tuple(rows), "lrrrrl"), **rows}
 
 
 def _sums(zone: ZoneSnapshot, gfp: int, order: int, context: str) -> tuple[Reckoning, Reckoning]:
@@ -415,17 +428,18 @@ def _sum(state: Seen) -> dict[str, Node]:
     sums = low if fast else least
     rows: dict[str, Node] = {}
     for n, term in enumerate(sums.free):
-        rows[f"s:f{n}"] = Row((term.pages, f"{term.words} in zone {zone.name}" if n == 0 else term.words))
-    rows["s:free"] = Row((sums.free_pages, "count as free"), tone=1)
+        words = _("{words} in zone {zone}", words=term.words, zone=zone.name) if n == 0 else term.words
+        rows[f"s:f{n}"] = Row((term.pages, words))
+    rows["s:free"] = Row((sums.free_pages, _("count as free")), tone=1)
     for n, term in enumerate(sums.least):
         rows[f"s:l{n}"] = Row((term.pages, term.words))
     sign = ">" if sums.room else "≤"
-    rows["s:least"] = Row((sums.least_pages, f"must remain: {sums.free_pages} {sign} {sums.least_pages}"), tone=1,
-                          mark="yes" if sums.room else "no")
+    remain = _("must remain: {free} {sign} {least}", free=sums.free_pages, sign=sign, least=sums.least_pages)
+    rows["s:least"] = Row((sums.least_pages, remain), tone=1, mark="yes" if sums.room else "no")
     if order and sums.room:
-        words = "a block is large enough" if sums.block else "no block is large enough"
-        rows["s:block"] = Row((f"{1 << order} in a row", words), mark="yes" if sums.block else "no")
-    return {"s": Table("The sum", "for the first zone tried", ("pages", ""), tuple(rows), "rl"), **rows}
+        words = _("a block is large enough") if sums.block else _("no block is large enough")
+        rows["s:block"] = Row((_("{order} in a row", order=1 << order), words), mark="yes" if sums.block else "no")
+    return {"s": Table(_("The sum"), _("for the first zone tried"), (_("pages"), ""), tuple(rows), "rl"), **rows}
 
 
 def _answer(state: Seen) -> dict[str, Node]:
@@ -437,7 +451,7 @@ def _answer(state: Seen) -> dict[str, Node]:
         text = "page = NULL" + (f"\n{state.log}" if state.log else "")
     else:
         text = f"page = pfn_to_page({state.came.pfn:#x})" + (f"\n{state.log}" if state.log else "")
-    return {"l": Line("The answer, and what the log says", text)}
+    return {"l": Line(_("The answer, and what the log says"), text)}
 
 
 def gfp_lab(
@@ -458,7 +472,7 @@ def gfp_lab(
     what "Copy link" gives.  Raises ValueError for a name that is none.
     """
     first = Request(_mask_in(gfp), 0, _context(context))
-    lab = GfpLab(title or "What may the allocator do for you?", caption)
+    lab = GfpLab(title or _("What may the allocator do for you?"), caption)
     machine = prepared(memory)
     desk = Desk(machine=machine, memory=memory, seen=Seen(first, memory, snapshot(machine).zones))
     run = Run(desk, lab)
@@ -478,5 +492,5 @@ def _mask_in(text: str) -> int:
 
 def _context(name: str) -> str:
     if name not in CONTEXTS:
-        raise ValueError(f"{name!r} is none of the contexts {', '.join(CONTEXTS)}")
+        raise ValueError(_("{name!r} is none of the contexts {contexts}", name=name, contexts=", ".join(CONTEXTS)))
     return name

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kmm_sim.catalogue import _
 from kmm_sim.machine import Machine
 from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_NOWAIT, Gfp
 from kmm_sim.mm.mmzone import Kswapd
@@ -88,15 +89,15 @@ def _pinned_pieces(machine: Machine) -> None:
 
 
 STORIES: dict[str, tuple[Callable[[Machine], None], str]] = {
-    "plenty": (_plenty, "nearly all of it free"),
-    "below low": (_low, "just below low; the rest is page cache, clean"),
-    "clean cache": (_clean, "down to min; the rest is page cache, clean"),
-    "dirty cache": (_dirty, "down to min; the rest is page cache, to be written first"),
-    "swap": (_swap, "down to min; the rest belongs to a process, and there is swap"),
-    "no swap": (_anonymous, "down to min; the rest belongs to a process, and there is no swap"),
-    "reserves gone": (_spent, "even the reserves are gone; a process has the rest, no swap"),
-    "in pieces": (_movable_pieces, "every other page free, the others movable"),
-    "pinned pieces": (_pinned_pieces, "every other page free, the others pinned"),
+    "plenty": (_plenty, _("nearly all of it free")),
+    "below low": (_low, _("just below low; the rest is page cache, clean")),
+    "clean cache": (_clean, _("down to min; the rest is page cache, clean")),
+    "dirty cache": (_dirty, _("down to min; the rest is page cache, to be written first")),
+    "swap": (_swap, _("down to min; the rest belongs to a process, and there is swap")),
+    "no swap": (_anonymous, _("down to min; the rest belongs to a process, and there is no swap")),
+    "reserves gone": (_spent, _("even the reserves are gone; a process has the rest, no swap")),
+    "in pieces": (_movable_pieces, _("every other page free, the others movable")),
+    "pinned pieces": (_pinned_pieces, _("every other page free, the others pinned")),
 }
 """By name: how memory comes to be so, and what it is like."""
 
@@ -104,7 +105,7 @@ STORIES: dict[str, tuple[Callable[[Machine], None], str]] = {
 def prepared(story: str) -> Machine:
     """Return the machine in one of STORIES, kswapd asleep, with an empty trace.  Raises ValueError for no story."""
     if story not in STORIES:
-        raise ValueError(f"{story!r} is none of the states {', '.join(STORIES)}")
+        raise ValueError(_("{story!r} is none of the states {stories}", story=story, stories=", ".join(STORIES)))
     machine = small_machine(DMA=256, DMA32=512, Normal=1024, min_free_pages=84)
     machine.sysctl("vm.watermark_boost_factor", 0)
     machine.tracing = False

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from kmm_sim.catalogue import _
 from kmm_sim.errors import KernelError
 from kmm_sim.machine import Machine
 from kmm_sim.mm.events import (
@@ -33,17 +34,17 @@ from kmm_sim.trace import Event, Trace
 __all__ = ["NAMES", "Outcome", "Request", "Stage", "outcome", "walk"]
 
 NAMES = {
-    "context": "may it sleep here?",
-    "fast": "fast path: above low",
-    "kswapd": "wake kswapd",
-    "retry": "again: above min",
+    "context": _("may it sleep here?"),
+    "fast": _("fast path: above low"),
+    "kswapd": _("wake kswapd"),
+    "retry": _("again: above min"),
     "compact first": "compaction",
-    "reserves": "all reserves",
-    "reclaim": "direct reclaim",
-    "drain": "drain per-CPU lists",
-    "compact": "compaction again",
+    "reserves": _("all reserves"),
+    "reclaim": _("direct reclaim"),
+    "drain": _("drain per-CPU lists"),
+    "compact": _("compaction again"),
     "oom": "OOM killer",
-    "end": "the answer",
+    "end": _("the answer"),
 }
 """The stages in their order, and what they are called."""
 
@@ -120,7 +121,7 @@ def _null(request: Request, events: Sequence[Event]) -> str:
     gfp = request.effective
     tries_for_ever = gfp & Gfp.DIRECT_RECLAIM and not gfp & Gfp.FS and request.order <= PAGE_ALLOC_COSTLY_ORDER
     if tries_for_ever and not gfp & (Gfp.NORETRY | Gfp.RETRY_MAYFAIL) and request.context != "memalloc":
-        return "NULL; Linux would go on trying, until somebody else frees memory"
+        return _("NULL; Linux would go on trying, until somebody else frees memory")
     why = [event.reason for event in events if isinstance(event, SlowPath) and event.stage == "give up"]
     return f"NULL: {why[-1]}" if why else "NULL"
 
@@ -177,7 +178,7 @@ def _stage(
     killed = next((event.comm for event in events if isinstance(event, MarkVictim)), "")
     did = served or bool(pages) or made or bool(killed) or name == "kswapd"
     if killed:
-        reason = f"{reason}: {killed} is killed"
+        reason = _("{reason}: {killed} is killed", reason=reason, killed=killed)
     return Stage(request, name, "done" if did else "failed", reason, 1, pages, written, flushed, before)
 
 

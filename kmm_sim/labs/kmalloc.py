@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.errors import KernelBug
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
@@ -72,11 +73,11 @@ MOST_PAGES = 4096
 WRONG = {
     "NULL": "",
     "kmalloc(0)": "",
-    "p + 8": "Linux 6.12 says nothing: the next owner gets p + 8, and shares bytes with the neighbour.",
-    "p (freed before)": "Linux 6.12 with a hardened freelist stops with a BUG if p was freed last; else it says "
-    "nothing, and p gets two owners.",
-    "vmalloc(4096)": "Linux 6.12 looks for a struct page that does not exist, and faults: an oops.",
-    "page_address(alloc_page())": "Linux 6.12 warns once after boot, and frees the page.",
+    "p + 8": _("Linux 6.12 says nothing: the next owner gets p + 8, and shares bytes with the neighbour."),
+    "p (freed before)": _("Linux 6.12 with a hardened freelist stops with a BUG if p was freed last; else it says "
+                          "nothing, and p gets two owners."),
+    "vmalloc(4096)": _("Linux 6.12 looks for a struct page that does not exist, and faults: an oops."),
+    "page_address(alloc_page())": _("Linux 6.12 warns once after boot, and frees the page."),
 }
 """What can be handed to kfree() without having been given by kmalloc(), and what Linux makes of it."""
 
@@ -134,7 +135,7 @@ def kmalloc_lab(
     what the 0th request got.  ``link`` is what "Copy link" in a lab gives.  Raises ValueError if the
     script has no such step.
     """
-    lab = KmallocLab(title or "kmalloc(): bytes, classes, slabs", caption)
+    lab = KmallocLab(title or _("kmalloc(): bytes, classes, slabs"), caption)
     if machine is not None:
         return Bench(_run(lab, script, machine), Opening("kmalloc"), link)
     opening = Opening("kmalloc", partial(_opened, lab), {"pages": pages, "script": script})
@@ -143,7 +144,7 @@ def kmalloc_lab(
 
 def _opened(lab: KmallocLab, pages: int, script: str) -> Run:
     if not 1 <= pages <= MOST_PAGES:
-        raise ValueError(f"this lab has 1 to {MOST_PAGES} pages, not {pages}")
+        raise ValueError(_("this lab has 1 to {most_pages} pages, not {pages}", most_pages=MOST_PAGES, pages=pages))
     return _run(lab, script, Machine(pages=pages))
 
 
@@ -176,7 +177,7 @@ class KmallocDesk(Desk):
         for held in self.held.values():
             if held.letter == letter:
                 return held
-        raise ValueError(f"nothing is held under the letter {letter!r}")
+        raise ValueError(_("nothing is held under the letter {letter!r}", letter=letter))
 
 
 def _class_of(size: int) -> str:
@@ -210,9 +211,9 @@ class Ask:
         ptr = desk.machine.kmalloc(self.size, self.gfp)
         desk.asked = (*desk.asked, self.size)
         if not ptr:
-            return f"The caller gets NULL: {_why_not(self.size)}"
+            return _("The caller gets NULL: {why_not}", why_not=_why_not(self.size))
         if ptr == ZERO_SIZE_PTR:
-            return "No bytes: the caller gets ZERO_SIZE_PTR, the address 16, which nobody may touch."
+            return _("No bytes: the caller gets ZERO_SIZE_PTR, the address 16, which nobody may touch.")
         held = _held(desk.machine, ptr, self.size, _letter(desk.made))
         desk.held, desk.made, desk.last = desk.held | {ptr: held}, desk.made + 1, held
         return _says(held, desk.machine.trace[before:])
@@ -235,11 +236,12 @@ class GiveBack:
         desk.held = {ptr: each for ptr, each in desk.held.items() if ptr != held.ptr}
         desk.freed, desk.last = held.ptr, None
         if held.name.startswith("pages"):
-            return f"{held.letter}: {held.room // PAGE_SIZE} pages go back to the page allocator."
+            return _("{letter}: {room} pages go back to the page allocator.",
+                     letter=held.letter, room=held.room // PAGE_SIZE)
         gone = any(isinstance(event, SlabDiscard) for event in desk.machine.trace[before:])
-        rest = "the slab is empty and its pages go back." if gone else "the slab keeps its page; the next such " \
-            "request gets this object."
-        return f"{held.letter}: the object goes to the head of its freelist; {rest}"
+        rest = _("the slab is empty and its pages go back.") if gone else _(
+            "the slab keeps its page; the next such request gets this object.")
+        return _("{letter}: the object goes to the head of its freelist; {rest}", letter=held.letter, rest=rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,11 +266,11 @@ class GiveBackWrongly:
         if self.what == "p + 8":
             small = [ptr for ptr, held in desk.held.items() if not held.name.startswith("pages")]
             if not small:
-                raise ValueError("nothing is held: ask for some bytes first")
+                raise ValueError(_("nothing is held: ask for some bytes first"))
             return small[-1] + 8
         if self.what == "p (freed before)":
             if not desk.freed or desk.freed in desk.held:
-                raise ValueError("nothing was freed that is still free: give something back first")
+                raise ValueError(_("nothing was freed that is still free: give something back first"))
             return desk.freed
         if self.what == "vmalloc(4096)":
             return desk.machine.vmalloc(4096)
@@ -285,28 +287,33 @@ def _letter(number: int) -> str:
 def _held(machine: Machine, ptr: int, asked: int, letter: str) -> Held:
     slab = machine.slabs.pages.get((ptr - PAGE_OFFSET) >> PAGE_SHIFT)
     room = machine.ksize(ptr)
-    return Held(ptr, asked, room, slab.cache.name if slab else f"pages, order {get_order(room)}", letter)
+    name = slab.cache.name if slab else _("pages, order {order}", order=get_order(room))
+    return Held(ptr, asked, room, name, letter)
 
 
 def _says(held: Held, events: list[Event]) -> str:
-    waste = f"{held.waste} bytes are waste" if held.waste != 1 else "1 byte is waste"
+    waste = _("{waste} bytes are waste", waste=held.waste) if held.waste != 1 else _("1 byte is waste")
     if held.name.startswith("pages"):
-        return f"{held.letter}: too large for a class; the page allocator gives {held.room // PAGE_SIZE} pages. " \
-               f"{waste.capitalize()}."
+        return _("{letter}: too large for a class; the page allocator gives {room} pages. {waste}.",
+                 letter=held.letter, room=held.room // PAGE_SIZE, waste=waste.capitalize())
     new = next((event for event in events if isinstance(event, SlabNew)), None)
     pages = [event for event in events if isinstance(event, MmPageAlloc) and event.pfn is not None]
-    where = f"{held.letter}: an object of {held.name}, {held.room} bytes; {waste}."
+    where = _("{letter}: an object of {cache}, {room} bytes; {waste}.",
+              letter=held.letter, cache=held.name, room=held.room, waste=waste)
     if new is None:
-        return f"{where} Its slab was there: the page allocator hears nothing."
+        return _("{where} Its slab was there: the page allocator hears nothing.", where=where)
     count = 1 << pages[-1].order if pages else 1
-    return f"{where} The cache had none free: {count} page{'s' * (count > 1)} from the page allocator " \
-           f"bec{'o' if count > 1 else 'a'}me a slab of {len(new.freelist)} objects."
+    return ngettext(
+        "{where} The cache had none free: {n} page from the page allocator became a slab of {objects} objects.",
+        "{where} The cache had none free: {n} pages from the page allocator become a slab of {objects} objects.",
+        count, where=where, objects=len(new.freelist))
 
 
 def _why_not(size: int) -> str:
     if size > KMALLOC_MAX_SIZE:
-        return f"{size} bytes are more than the largest block, {KMALLOC_MAX_SIZE >> 20} MiB."
-    return f"no {kmalloc_size_roundup(size) // PAGE_SIZE or 1} pages in a row are free."
+        return _("{size} bytes are more than the largest block, {most} MiB.",
+                 size=size, most=KMALLOC_MAX_SIZE >> 20)
+    return _("no {pages} pages in a row are free.", pages=kmalloc_size_roundup(size) // PAGE_SIZE or 1)
 
 
 # Scripts
@@ -321,9 +328,9 @@ def parse(text: str) -> tuple[int | str, ...]:
     asked = 0
     for word in text.split():
         if word[0] not in "+-" or not word[1:].isdecimal():
-            raise ValueError(f"{word!r} is no step: write +BYTES to ask, -N to give back the N-th")
+            raise ValueError(_("{word!r} is no step: write +BYTES to ask, -N to give back the N-th", word=word))
         if word[0] == "-" and int(word[1:]) >= asked:
-            raise ValueError(f"{word!r}: only {asked} requests were made before it")
+            raise ValueError(_("{word!r}: only {asked} requests were made before it", word=word, asked=asked))
         asked += word[0] == "+"
         steps.append(int(word[1:]) if word[0] == "+" else word)
     return tuple(steps)
@@ -357,10 +364,10 @@ class KmallocLab:
     def draw(self, state: KmallocState) -> Scene:
         """Return the scene of a state: slabs by class, what is held, waste over sizes, the slabinfo line."""
         return {"": self._stage(), **_shelves(state), **_table(state), **_waste(state),
-                "i": Line("/proc/slabinfo", state.slabinfo or "(no slab yet)")}
+                "i": Line("/proc/slabinfo", state.slabinfo or _("(no slab yet)"))}
 
     def _stage(self) -> Stage:
-        kinds = (Kind("K", 6, "in use"), Kind("P", 2, "whole pages of a large request"))
+        kinds = (Kind("K", 6, _("in use")), Kind("P", 2, _("whole pages of a large request")))
         layout = (("s",), ("t", "w"), ("i",))
         forms = (_ask(), _give_back(), _wrongly())
         return Stage(self.title, ("s", "t", "w", "i"), forms, kinds, self.caption, layout, 1)
@@ -379,7 +386,8 @@ class KmallocLab:
         whole = -(-asked.bytes_req // PAGE_SIZE) * PAGE_SIZE
         likely = (power, -(-asked.bytes_req // 8) * 8, whole, asked.bytes_req, 2 * asked.bytes_alloc)
         rooms, right = among(asked.bytes_alloc, likely)
-        return Question(f"How many bytes does a request for {asked.bytes_req} get?", tuple(map(str, rooms)), right)
+        text = _("How many bytes does a request for {bytes_req} get?", bytes_req=asked.bytes_req)
+        return Question(text, tuple(map(str, rooms)), right)
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: ask, give, or wrong.  Raises ValueError if it is none."""
@@ -387,38 +395,38 @@ class KmallocLab:
             case "ask":
                 size = action.get("size")
                 if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 1 << 48:
-                    raise ValueError(f"a size is a number of bytes, 0 or more, not {size!r}")
+                    raise ValueError(_("a size is a number of bytes, 0 or more, not {size!r}", size=size))
                 if (gfp := action.get("gfp")) not in MASKS:
-                    raise ValueError(f"{gfp!r} is none of the masks {', '.join(MASKS)}")
+                    raise ValueError(_("{gfp!r} is none of the masks {masks}", gfp=gfp, masks=", ".join(MASKS)))
                 return Ask(size, MASKS[gfp])
             case "give":
                 letter = str(action.get("object") or "").partition(":")[2]
                 if not letter:
-                    raise ValueError("there is nothing to give back: nothing is held")
+                    raise ValueError(_("there is nothing to give back: nothing is held"))
                 return GiveBack(letter)
             case "wrong":
                 if (what := action.get("what")) not in WRONG:
-                    raise ValueError(f"{what!r} is nothing that this lab hands to kfree()")
+                    raise ValueError(_("{what!r} is nothing that this lab hands to kfree()", what=what))
                 return GiveBackWrongly(what)
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
 def _ask() -> Form:
-    size = Number("size", "size: how many bytes you need", 100, 0, KMALLOC_MAX_SIZE + 1)
-    gfp = Choice("gfp", "gfp: how hard to try, and which set of caches", tuple(MASKS), "GFP_KERNEL")
-    return Form("ask", ("p = kmalloc(", size, ", ", gfp, ");"), "Ask", "void *kmalloc(size_t size, gfp_t flags);")
+    size = Number("size", _("size: how many bytes you need"), 100, 0, KMALLOC_MAX_SIZE + 1)
+    gfp = Choice("gfp", _("gfp: how hard to try, and which set of caches"), tuple(MASKS), "GFP_KERNEL")
+    return Form("ask", ("p = kmalloc(", size, ", ", gfp, ");"), _("Ask"), "void *kmalloc(size_t size, gfp_t flags);")
 
 
 def _give_back() -> Form:
-    held = Pick("object", "p: what to give back", ("t",), "held")
-    return Form("give", ("kfree(", held, ");"), "Give back", "void kfree(const void *objp);",
-                "or click a row of the table", "object")
+    held = Pick("object", _("p: what to give back"), ("t",), "held")
+    return Form("give", ("kfree(", held, ");"), _("Give back"), "void kfree(const void *objp);",
+                _("or click a row of the table"), "object")
 
 
 def _wrongly() -> Form:
-    what = Choice("what", "what kmalloc() never gave, or not any more", tuple(WRONG), "p + 8")
-    return Form("wrong", ("kfree(", what, ");"), "Do it wrong", "void kfree(const void *objp);")
+    what = Choice("what", _("what kmalloc() never gave, or not any more"), tuple(WRONG), "p + 8")
+    return Form("wrong", ("kfree(", what, ");"), _("Do it wrong"), "void kfree(const void *objp);")
 
 
 def _look(desk: KmallocDesk) -> KmallocState:
@@ -436,7 +444,7 @@ def _look(desk: KmallocDesk) -> KmallocState:
     name = desk.last.name if desk.last else next(iter(slabs), "")
     lines = [line for line in slabinfo(machine).splitlines() if line.split()[0] == name]
     if desk.last is not None and not lines:
-        lines = [f"({desk.last.letter} has whole pages: it is in no slab)"]
+        lines = [_("({letter} has whole pages: it is in no slab)", letter=desk.last.letter)]
     return KmallocState(tuple(desk.held.values()), slabs, desk.last, "".join(lines), desk.asked, desk.shelves)
 
 
@@ -457,10 +465,10 @@ def _shelves(state: KmallocState) -> dict[str, Node]:
     for name in names:
         slabs = state.slabs.get(name, ())
         boxes = {f"s:{slab.pfn}": _box(name, slab) for slab in slabs}
-        nodes[f"s:{name}"] = Shelf(name, _shelf_note(name, slabs[0]) if slabs else "no slab yet", tuple(boxes))
+        nodes[f"s:{name}"] = Shelf(name, _shelf_note(name, slabs[0]) if slabs else _("no slab yet"), tuple(boxes))
         nodes |= boxes
-    note = "each box a slab, each slot an object" if names else "no slab yet: nothing was asked for"
-    return {"s": Shelves("Slabs of kmalloc()", note, tuple(f"s:{name}" for name in names)), **nodes}
+    note = _("each box a slab, each slot an object") if names else _("no slab yet: nothing was asked for")
+    return {"s": Shelves(_("Slabs of kmalloc()"), note, tuple(f"s:{name}" for name in names)), **nodes}
 
 
 def _class_size(name: str) -> tuple[int, str]:
@@ -472,38 +480,42 @@ def _class_size(name: str) -> tuple[int, str]:
 
 def _shelf_note(name: str, slab: SlabState) -> str:
     if name == "pages":
-        return "above 8 KiB"
-    pages = "a page" if slab.order == 0 else f"{1 << slab.order} pages"
-    return f"{slab.objects} objects in {pages}"
+        return _("above 8 KiB")
+    pages = _("a page") if slab.order == 0 else _("{order} pages", order=1 << slab.order)
+    return _("{objects} objects in {pages}", objects=slab.objects, pages=pages)
 
 
 def _box(name: str, slab: SlabState) -> Box:
     if name == "pages":
         letter = slab.letters[0]
         shown = min(slab.objects, SHOWN_SLOTS)
-        return Box(f"pfn {slab.pfn}: {letter}", ("P",) * shown, note=_rest(slab.objects, shown, "pages"), state="pages")
+        label = f"pfn {slab.pfn}: {letter}"
+        return Box(label, ("P",) * shown, note=_rest(slab.objects, shown, _("pages")), state="pages")
     shown = min(slab.objects, max(SHOWN_SLOTS, max(slab.letters, default=0) + 1))
     slots = tuple("K" if index in slab.letters else "" for index in range(shown))
-    held = ", ".join(f"{letter} at {index}" for index, letter in sorted(slab.letters.items()))
-    return Box(f"pfn {slab.pfn}", slots, note=_rest(slab.objects, shown, "objects"), says=held, state="slab")
+    held = (_("{letter} at {index}", letter=letter, index=index) for index, letter in sorted(slab.letters.items()))
+    note = _rest(slab.objects, shown, _("objects"))
+    return Box(f"pfn {slab.pfn}", slots, note=note, says=", ".join(held), state="slab")
 
 
 def _rest(count: int, shown: int, what: str) -> str:
-    return f"… and {count - shown} more {what}" if count > shown else ""
+    return _("… and {count} more {what}", count=count - shown, what=what) if count > shown else ""
 
 
 def _table(state: KmallocState) -> dict[str, Node]:
     rows = {f"t:{held.letter}": _row(held, held == state.last) for held in reversed(state.held)}
     shown = dict(list(rows.items())[:SHOWN_ROWS])
     asked, room = sum(held.asked for held in state.held), sum(held.room for held in state.held)
-    note = f"{asked} bytes asked for, {room} given: {_percent(room - asked, room)} wasted" if room else "nothing"
-    return {"t": Table("What you hold", note, ("p", "asked", "class", "wasted"), tuple(shown), "lrlr"),
+    note = _("{asked} bytes asked for, {room} given: {percent} wasted",
+             asked=asked, room=room, percent=_percent(room - asked, room)) if room else "nothing"
+    return {"t": Table(_("What you hold"), note, ("p", _("asked"), _("class"), _("wasted")), tuple(shown), "lrlr"),
             **shown}
 
 
 def _row(held: Held, last: bool) -> Row:
     cells = (held.letter, held.asked, held.name, f"{held.waste} ({_percent(held.waste, held.room)})")
-    says = f"{held.letter} is at {held.ptr:#x}: {held.asked} bytes asked for, {held.room} given. Press to give back."
+    says = _("{letter} is at {ptr:#x}: {asked} bytes asked for, {room} given. Press to give back.",
+             letter=held.letter, ptr=held.ptr, asked=held.asked, room=held.room)
     return Row(cells, mark="now" if last else "", state="held", says=says)
 
 
@@ -526,10 +538,10 @@ def _waste(state: KmallocState) -> dict[str, Node]:
     mine = tuple(share if index == at else None for index, share in enumerate(shares))
     others = tuple(None if index == at else share for index, share in enumerate(shares))
     return {
-        "w": Plot("Waste over sizes", "just above each class, midway, and the class itself", ("w:all", "w:mine"),
-                  "bars", "bytes asked for", "% of the object", names=tuple(map(str, SIZES)), top=50),
-        "w:all": Series("wasted", others, 1),
-        "w:mine": Series("like your last request", mine, 2),
+        "w": Plot(_("Waste over sizes"), _("just above each class, midway, and the class itself"), ("w:all", "w:mine"),
+                  "bars", _("bytes asked for"), _("% of the object"), names=tuple(map(str, SIZES)), top=50),
+        "w:all": Series(_("wasted"), others, 1),
+        "w:mine": Series(_("like your last request"), mine, 2),
     }
 
 

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
+from kmm_sim.catalogue import _
+
 __all__ = ["MAX_ACTIONS", "MAX_LENGTH", "VERSION", "Link", "read_link"]
 
 VERSION = "1"
@@ -62,12 +64,13 @@ def read_link(text: str, lab: str, gaps: Gaps) -> Link:
     Raises ValueError, with a sentence for the reader, for anything else than such a link.
     """
     if not isinstance(text, str) or len(text) > MAX_LENGTH:
-        raise ValueError(f"this link is longer than a lab's link can be, {MAX_LENGTH} characters")
+        raise ValueError(_("this link is longer than a lab's link can be, {most} characters", most=MAX_LENGTH))
     version, *fields = _own_part(text).split(";")
     if version != VERSION:
-        raise ValueError(f"this is no link of version {VERSION}, which is the one that this lab reads")
+        raise ValueError(_("this is no link of version {version}, which is the one that this lab reads",
+                           version=VERSION))
     if not fields or fields[0] != lab:
-        raise ValueError(f"this link is not for a lab of the kind {lab!r}")
+        raise ValueError(_("this link is not for a lab of the kind {lab!r}", lab=lab))
     settings: dict[str, Value] = {}
     actions: list[dict[str, Value]] = []
     numbers: dict[str, int] = {}
@@ -80,7 +83,8 @@ def read_link(text: str, lab: str, gaps: Gaps) -> Link:
         else:
             actions.append(_read_action(each, gaps))
     if len(actions) > MAX_ACTIONS:
-        raise ValueError(f"this link has {len(actions)} actions, more than the {MAX_ACTIONS} that a link can have")
+        raise ValueError(_("this link has {actions} actions, more than the {most} that a link can have",
+                           actions=len(actions), most=MAX_ACTIONS))
     return Link(lab, settings, actions, numbers.get(":"), numbers.get("@"))
 
 
@@ -102,7 +106,7 @@ def _read_action(text: str, gaps: Gaps) -> dict[str, Value]:
     does, *parts = text.split("/")
     names = gaps.get(does, ())
     if not NAME.fullmatch(does) or len(parts) > len(names) + 8:
-        raise ValueError(f"{_short(text)} in this link is no action")
+        raise ValueError(_("{short} in this link is no action", short=_short(text)))
     action: dict[str, Value] = {"do": does}
     for name, part in zip(names, parts, strict=False):
         if part:
@@ -110,7 +114,7 @@ def _read_action(text: str, gaps: Gaps) -> dict[str, Value]:
     for part in parts[len(names) :]:
         name, equals, value = part.partition("=")
         if not equals or not NAME.fullmatch(name) or name in {"do", "at"}:
-            raise ValueError(f"{_short(part)} in this link is nothing that an action has")
+            raise ValueError(_("{short} in this link is nothing that an action has", short=_short(part)))
         action[name] = _read(value)
     return action
 
@@ -138,22 +142,22 @@ def _read(text: str) -> Value:
     try:
         value = unquote(text.removeprefix("'").replace("~", " "), errors="strict")
     except UnicodeDecodeError:
-        raise ValueError(f"{_short(text)} in this link is no text") from None
+        raise ValueError(_("{short} in this link is no text", short=_short(text))) from None
     if len(value) > MAX_TEXT:
-        raise ValueError(f"a text in this link is longer than {MAX_TEXT} characters")
+        raise ValueError(_("a text in this link is longer than {most} characters", most=MAX_TEXT))
     return value
 
 
 def _items(text: str) -> Iterator[Value]:
     for item in text.split(",") if text else ():
         if item.startswith("*"):
-            raise ValueError("a list in this link holds another list")
+            raise ValueError(_("a list in this link holds another list"))
         yield _read(item)
 
 
 def _number(text: str) -> int:
     if not NUMBER.fullmatch(text) or abs(int(text)) > MAX_NUMBER:
-        raise ValueError(f"{_short(text)} in this link is no number that a lab can count with")
+        raise ValueError(_("{short} in this link is no number that a lab can count with", short=_short(text)))
     return int(text)
 
 

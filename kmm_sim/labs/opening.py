@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.errors import KernelError
 from kmm_sim.labs.link import Link, Value, read_link
 from kmm_sim.labs.run import Run
@@ -37,16 +38,18 @@ class Opening:
     def run(self) -> Run:
         """Return a new run with these settings.  Raises ValueError for one that the lab cannot have."""
         if self.start is None:
-            raise ValueError("this lab was given its machine: it has no settings to start anew with")
+            raise ValueError(_("this lab was given its machine: it has no settings to start anew with"))
         return self.start(**self.settings)
 
     def changed(self, changes: Mapping[str, Any]) -> Opening:
         """Return the opening with other settings.  Raises ValueError for one that is not there or of another kind."""
         for name, value in changes.items():
             if name not in self.settings:
-                raise ValueError(f"this lab has no setting {name!r}; it has {', '.join(self.settings) or 'none'}")
+                raise ValueError(_("this lab has no setting {name!r}; it has {what}",
+                                   name=name, what=", ".join(self.settings) or "none"))
             if type(value) is not type(self.settings[name]):
-                raise ValueError(f"{name} is of the kind {self.settings[name]!r}, which {value!r} is not")
+                raise ValueError(_("{name} is of the kind {settings!r}, which {value!r} is not",
+                                   name=name, settings=self.settings[name], value=value))
         return replace(self, settings={**self.settings, **changes})
 
     def followed(self, text: str, run: Run) -> tuple[Opening, Run, Link]:
@@ -87,7 +90,8 @@ def perform(run: Run, link: Link) -> None:
         try:
             run.make(run.lab.read(action), at, action=action)
         except (KernelError, ValueError, TypeError) as error:
-            raise ValueError(f"action {number} of this link cannot be done: {error}") from error
+            words = _("action {number} of this link cannot be done: {error}", number=number, error=error)
+            raise ValueError(words) from error
         if len(run.frames) > MAX_FRAMES:
-            raise ValueError(f"this link brings about more than {MAX_FRAMES} events")
+            raise ValueError(_("this link brings about more than {most} events", most=MAX_FRAMES))
         at = None

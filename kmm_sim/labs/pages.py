@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from kmm_sim.boot import parse_size
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
@@ -58,8 +59,9 @@ MASKS = {
     )
 }
 LEGEND = (
-    Kind("f", 0, "free"), Kind("U", 1, "held, unmovable"), Kind("M", 2, "held, movable"),
-    Kind("E", 3, "held, reclaimable"), Kind("c", 6, "free, on a CPU's list"), Kind("x", 5, "in use before we looked"),
+    Kind("f", 0, _("free")), Kind("U", 1, _("held, unmovable")), Kind("M", 2, _("held, movable")),
+    Kind("E", 3, _("held, reclaimable")), Kind("c", 6, _("free, on a CPU's list")),
+    Kind("x", 5, _("in use before we looked")),
 )
 
 
@@ -89,7 +91,7 @@ def pages_lab(
     ``calls`` are made first, and are the recorded run that the lab opens with: ``Allocate``,
     ``Look``, ``OnPage`` and ``Write`` of this module.  ValueError if there is no page ``pfn``.
     """
-    lab = PagesLab(title or "Every page of the machine", caption, machine is not None and bool(machine.node.highmem))
+    lab = PagesLab(title or _("Every page of the machine"), caption, machine is not None and bool(machine.node.highmem))
     if machine is not None:
         return Bench(_opened(lab, calls, machine, pfn), Opening("pages"), link)
     opening = Opening("pages", partial(_small, lab, tuple(calls), pfn), {"memory": SMALL})
@@ -98,7 +100,7 @@ def pages_lab(
 
 def _small(lab: PagesLab, calls: Iterable[Any], pfn: int | None, memory: str) -> Run:
     if parse_size(memory) > LARGEST:
-        raise ValueError(f"this lab has room for {LARGEST >> 30} GiB, not {memory}")
+        raise ValueError(_("this lab has room for {largest} GiB, not {memory}", largest=LARGEST >> 30, memory=memory))
     machine = Machine(memory=memory, trace=False)
     play(machine, traffic(random.Random(BEFORE), 4000, (0, 0, 1, 2, 3), BUSY_WITH))
     machine.tracing = True
@@ -165,7 +167,7 @@ class Look:
         """Do it; ValueError if there is no such page."""
         page = page_view(desk.machine, self.pfn)
         desk.pfn = self.pfn
-        return f"This is page {self.pfn:#x}, in zone {page.zone}."
+        return _("This is page {pfn:#x}, in zone {zone}.", pfn=self.pfn, zone=page.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,7 @@ class Write:
         """Do it; KernelBug if the kernel has no address for the page."""
         addr = desk.machine.page_address(desk.machine.node.page(desk.pfn))
         desk.machine.write(addr, self.words.encode()[: PAGE_SIZE - 1] + b"\0")
-        return "The bytes are written. The struct page is as it was."
+        return _("The bytes are written. The struct page is as it was.")
 
 
 class PagesLab:
@@ -233,10 +235,11 @@ class PagesLab:
         """Return the map, the struct page and the bytes of the page that is looked at."""
         count = sum(number for _, number in state.runs)
         size = count * PAGE_SIZE >> 20
-        note = f"{count:,} pages of 4 KiB, {size:,} MiB; click to zoom in, and on a page to look at it"
+        note = _("{count:,} pages of 4 KiB, {size:,} MiB; click to zoom in, and on a page to look at it",
+                 count=count, size=size)
         scene: dict[str, Node] = {
             "": Stage(self.title, ("M", "t", "b"), _forms(self.highmem), (), self.caption, (("M",), ("t",), ("b",)), 1),
-            "M": Map("Memory", note, state.start, count, LEGEND, state.zones),
+            "M": Map(_("Memory"), note, state.start, count, LEGEND, state.zones),
         }
         scene |= strips("M", state.start, state.runs)
         scene |= _struct_page(state.page)
@@ -251,17 +254,21 @@ class PagesLab:
         line = ftrace(event.events)
         match told[-1:], answer:
             case [MmPageAlloc(pfn=None)], _:
-                words = "No zone may give so many pages: the caller gets NULL."
+                words = _("No zone may give so many pages: the caller gets NULL.")
             case [MmPageAlloc()], Page():
-                words = f"The caller gets the page at pfn {answer.pfn:#x}, in zone {answer.zone.name}."
+                words = _("The caller gets the page at pfn {pfn:#x}, in zone {zone}.",
+                          pfn=answer.pfn, zone=answer.zone.name)
             case [MmPageFree(pfn=pfn, order=order)], _:
-                words = f"The last reference to pfn {pfn:#x} is gone: {_count(1 << order)} free."
+                words = ngettext("The last reference to pfn {pfn:#x} is gone: the page is free.",
+                                 "The last reference to pfn {pfn:#x} is gone: {n} pages are free.",
+                                 1 << order, pfn=pfn)
             case [PageRefMod(pfn=pfn, count=count)], _:
-                words = f"pfn {pfn:#x} has {count} reference{'s' * (count != 1)} now."
+                words = ngettext("pfn {pfn:#x} has {n} reference now.", "pfn {pfn:#x} has {n} references now.",
+                                 count, pfn=pfn)
             case _, int():
-                words = f"The page is seen at address {answer:#x}."
+                words = _("The page is seen at address {answer:#x}.", answer=answer)
             case _:
-                words = answer or "Done. The allocator was not asked."
+                words = answer or _("Done. The allocator was not asked.")
         return "other", line, words
 
     def ask(self, before: PagesState, after: PagesState, events: Sequence[Event]) -> Question | None:
@@ -270,7 +277,7 @@ class PagesLab:
         if not counts:
             return None
         options, answer = among(counts[-1], (before.page.refcount, counts[-1] + 1, 0, 2))
-        return Question("What will _refcount be then?", tuple(map(str, options)), answer)
+        return Question(_("What will _refcount be then?"), tuple(map(str, options)), answer)
 
     def read(self, action: Mapping[str, Any]) -> Any:
         """Return the call that an action asks for; ValueError if it is none."""
@@ -278,12 +285,12 @@ class PagesLab:
             case "alloc":
                 gfp, order = action.get("gfp"), action.get("order")
                 if gfp not in MASKS:
-                    raise ValueError(f"{gfp!r} is none of the masks {', '.join(MASKS)}")
+                    raise ValueError(_("{gfp!r} is none of the masks {masks}", gfp=gfp, masks=", ".join(MASKS)))
                 return Allocate(MASKS[gfp], _order(order))
             case "look":
                 pfn = str(action.get("page") or "").partition(":")[2]
                 if not pfn.isdecimal():
-                    raise ValueError("choose a page: zoom into the map until you see single pages, and click on one")
+                    raise ValueError(_("choose a page: zoom into the map until you see single pages, and click on one"))
                 return Look(int(pfn))
             case "free":
                 return OnPage("free", _order(action.get("order")))
@@ -292,7 +299,7 @@ class PagesLab:
             case "get" | "put" | "kmap" | "kunmap" | "local" as name:
                 return OnPage(name)
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
 def _count_after(event: MmPageAlloc | MmPageFree | PageRefMod) -> int:
@@ -306,38 +313,36 @@ def _count_after(event: MmPageAlloc | MmPageFree | PageRefMod) -> int:
             return 0
 
 
-def _count(pages: int) -> str:
-    return f"{pages} pages are" if pages > 1 else "the page is"
-
-
 def _order(order: Any) -> int:
     if isinstance(order, bool) or not isinstance(order, int):
-        raise ValueError(f"an order is a whole number from 0 to {MAX_PAGE_ORDER}, not {order!r}")
+        raise ValueError(_("an order is a whole number from 0 to {most}, not {order!r}",
+                           most=MAX_PAGE_ORDER, order=order))
     return order
 
 
 def _forms(highmem: bool) -> tuple[Form, ...]:
-    order = Number("order", "2 to this power is the number of pages", 0, 0, MAX_PAGE_ORDER)
-    gfp = Choice("gfp", "what kind of memory", tuple(MASKS), "GFP_HIGHUSER_MOVABLE" if highmem else "GFP_KERNEL")
+    order = Number("order", _("2 to this power is the number of pages"), 0, 0, MAX_PAGE_ORDER)
+    gfp = Choice("gfp", _("what kind of memory"), tuple(MASKS), "GFP_HIGHUSER_MOVABLE" if highmem else "GFP_KERNEL")
     forms = (
-        Form("alloc", ("page = alloc_pages(", gfp, ", ", order, ");"), "Allocate",
+        Form("alloc", ("page = alloc_pages(", gfp, ", ", order, ");"), _("Allocate"),
              "struct page *alloc_pages(gfp_t gfp, unsigned int order);"),
-        Form("look", ("page = pfn_to_page(", Pick("page", "a page of the map", ("M",), of="cells"), ");"),
-             "Look", "struct page *pfn_to_page(unsigned long pfn);", "or click on a page of the map", "page"),
-        Form("get", ("get_page(page);",), "One more", "void get_page(struct page *page);"),
-        Form("put", ("put_page(page);",), "One less", "void put_page(struct page *page);"),
-        Form("free", ("__free_pages(page, ", order, ");"), "Free",
+        Form("look", ("page = pfn_to_page(", Pick("page", _("a page of the map"), ("M",), of="cells"), ");"),
+             _("Look"), "struct page *pfn_to_page(unsigned long pfn);", _("or click on a page of the map"), "page"),
+        Form("get", ("get_page(page);",), _("One more"), "void get_page(struct page *page);"),
+        Form("put", ("put_page(page);",), _("One less"), "void put_page(struct page *page);"),
+        Form("free", ("__free_pages(page, ", order, ");"), _("Free"),
              "void __free_pages(struct page *page, unsigned int order);"),
-        Form("write", ('strcpy(page_address(page), "', Typed("words", "a text", "password"), '");'), "Write",
+        Form("write", ('strcpy(page_address(page), "', Typed("words", _("a text"), "password"), '");'), _("Write"),
              "void *page_address(const struct page *page);"),
     )
     if not highmem:
         return forms
     return (
         *forms,
-        Form("kmap", ("addr = kmap(page);",), "Map", "void *kmap(struct page *page);"),
-        Form("kunmap", ("kunmap(page);",), "Unmap", "void kunmap(struct page *page);"),
-        Form("local", ("addr = kmap_local_page(page);",), "Map and unmap", "void *kmap_local_page(struct page *page);"),
+        Form("kmap", ("addr = kmap(page);",), _("Map"), "void *kmap(struct page *page);"),
+        Form("kunmap", ("kunmap(page);",), _("Unmap"), "void kunmap(struct page *page);"),
+        Form("local", ("addr = kmap_local_page(page);",), _("Map and unmap"),
+             "void *kmap_local_page(struct page *page);"),
     )
 
 
@@ -345,21 +350,24 @@ def _struct_page(page: PageView) -> dict[str, Node]:
     """Return the struct page, field by field in the order of its bytes."""
     rows = {
         "t:flags": Row(("flags", 0, f"{page.flags:#x}", page.flag_names.partition("(")[2].rstrip(")")),
-                       says="What happens to the page, in the low bits; its node and zone, in the high ones."),
-        "t:lru": Row(_with_place(8, _first_words(page)), says="Five words that mean something else for each kind of "
-                                                              "page."),
-        "t:mapping": Row(("mapping", 24, _pointer(page.mapping), "of no file" if not page.mapping else "of a file")),
-        "t:index": Row(("index", 32, page.index, "where in the file")),
+                       says=_("What happens to the page, in the low bits; its node and zone, in the high ones.")),
+        "t:lru": Row(_with_place(8, _first_words(page)), says=_(
+            "Five words that mean something else for each kind of page.")),
+        "t:mapping": Row(("mapping", 24, _pointer(page.mapping), _("of a file") if page.mapping else _("of no file"))),
+        "t:index": Row(("index", 32, page.index, _("where in the file"))),
         "t:private": Row(("private", 40, page.private, _private(page))),
-        "t:mapcount": Row(_with_place(48, _mapcount(page)), says="One less than the number of page tables that map "
-                                                                 "the page."),
+        "t:mapcount": Row(_with_place(48, _mapcount(page)), says=_(
+            "One less than the number of page tables that map the page.")),
         "t:refcount": Row(("_refcount", 52, page.refcount, _references(page)), tone=3 if page.refcount else 0,
-                          mark="now" if page.refcount else "", says="get_page() adds one, put_page() takes one away."),
+                          mark="now" if page.refcount else "",
+                          says=_("get_page() adds one, put_page() takes one away.")),
         "t:address": Row(("page_address()", "", _pointer(page.address), _address(page))),
     }
-    where = "as a 64-bit kernel lays it out" if page.pointers == 4 else f"64 bytes at {page.struct_page:#x}"
-    note = f"pfn {page.pfn:#x}, zone {page.zone}; {where}"
-    table = Table("struct page", note, ("field", "at", "value", "which says"), tuple(rows), "crcl")
+    where = _("64 bytes at {at:#x}", at=page.struct_page)
+    if page.pointers == 4:
+        where = _("as a 64-bit kernel lays it out")
+    note = _("pfn {pfn:#x}, zone {zone}; {where}", pfn=page.pfn, zone=page.zone, where=where)
+    table = Table("struct page", note, (_("field"), _("at"), _("value"), _("which says")), tuple(rows), "crcl")
     return {"t": table, **rows}
 
 
@@ -374,47 +382,53 @@ def _pointer(value: int) -> str:
 def _first_words(page: PageView) -> tuple[str, str, str]:
     match page.state:
         case "free" if page.pfn == page.head:
-            return "buddy_list", "…", f"on the free list of order {page.order}"
+            return "buddy_list", "…", _("on the free list of order {order}", order=page.order)
         case "free":
-            return "buddy_list", "", f"inside the free block of order {page.order} at {page.head:#x}"
+            return "buddy_list", "", _("inside the free block of order {order} at {head:#x}",
+                                       order=page.order, head=page.head)
         case "cpu":
-            return "pcp_list", "…", "on a CPU's list"
+            return "pcp_list", "…", _("on a CPU's list")
         case "held" if page.compound and page.pfn != page.head:
             head = page.struct_page - (page.pfn - page.head) * 64
-            return "compound_head", f"{head + 1:#x}", f"a tail: its head is {page.head:#x}"
+            return "compound_head", f"{head + 1:#x}", _("a tail: its head is {head:#x}", head=page.head)
         case _:
-            return "lru", "", "the owner's to use"
+            return "lru", "", _("the owner's to use")
 
 
 def _private(page: PageView) -> str:
-    return "the order of the free block" if page.state == "free" and page.pfn == page.head else "the owner's to use"
+    heads = page.state == "free" and page.pfn == page.head
+    return _("the order of the free block") if heads else _("the owner's to use")
 
 
 def _mapcount(page: PageView) -> tuple[str, str, str]:
     if page.state == "free" and page.pfn == page.head:
-        return "page_type", "0xf0000000", "PGTY_buddy: it heads a free block"
-    return "_mapcount", str(page.mapcount - 1), f"mapped by {page.mapcount or 'no'} page tables"
+        return "page_type", "0xf0000000", _("PGTY_buddy: it heads a free block")
+    return "_mapcount", str(page.mapcount - 1), (
+        _("mapped by {n} page tables", n=page.mapcount) if page.mapcount else _("mapped by no page tables"))
 
 
 def _references(page: PageView) -> str:
     match page.state, page.refcount:
         case "held", 0:
-            head = f"the head, {page.head:#x}, counts for all" if page.compound else "only the first page is counted"
-            return f"a page of the block of order {page.order} at {page.head:#x}: {head}"
+            counts = _("only the first page is counted")
+            if page.compound:
+                counts = _("the head, {head:#x}, counts for all", head=page.head)
+            return _("a page of the block of order {order} at {head:#x}: {counts}",
+                     order=page.order, head=page.head, counts=counts)
         case "held", 1:
-            return "one owner; nobody knows who"
+            return _("one owner; nobody knows who")
         case "held", _:
-            return f"{page.refcount} refer to it; nobody knows who"
+            return _("{refcount} refer to it; nobody knows who", refcount=page.refcount)
         case "other", _:
-            return "in use since before we looked"
+            return _("in use since before we looked")
         case _:
             return "free"
 
 
 def _address(page: PageView) -> str:
     if page.highmem:
-        return "high memory: kmap() gave it this" if page.address else "high memory: the kernel cannot see it"
-    return "in the direct map: PAGE_OFFSET + pfn * 4096"
+        return _("high memory: kmap() gave it this") if page.address else _("high memory: the kernel cannot see it")
+    return _("in the direct map: PAGE_OFFSET + pfn * 4096")
 
 
 def _bytes(page: PageView) -> dict[str, Node]:
@@ -422,8 +436,9 @@ def _bytes(page: PageView) -> dict[str, Node]:
     rest = PAGE_SIZE - len(written)
     spans: dict[str, Node] = {}
     if written:
-        spans["b:data"] = Span(len(written), written, tone=2, letter="W", label="written by somebody",
-                               says="It stays when the page is freed: who gets the page next can read it.")
+        spans["b:data"] = Span(len(written), written, tone=2, letter="W", label=_("written by somebody"),
+                               says=_("It stays when the page is freed: who gets the page next can read it."))
     if rest:
-        spans["b:rest"] = Span(rest, label="zeros")
-    return {"b": Bytes("The page's bytes", f"{PAGE_SIZE} bytes", page.address, tuple(spans)), **spans}
+        spans["b:rest"] = Span(rest, label=_("zeros"))
+    note = _("{n} bytes", n=PAGE_SIZE)
+    return {"b": Bytes(_("The page's bytes"), note, page.address, tuple(spans)), **spans}

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.link import Value
@@ -57,11 +58,13 @@ __all__ = ["SlabLab", "slab_lab"]
 
 VIEWS = {"slub": SLABS, "sheaves": SLABS, "slab": View(lists_snapshot, lists_frames),
          "slob": View(slob_snapshot, slob_frames)}  # fmt: skip
-TITLES = {"slub": "SLUB", "sheaves": "SLUB with sheaves, as in 7.0", "slab": "SLAB, as in 2.6.34",
-          "slob": "SLOB, as in 6.1"}  # fmt: skip
-SOURCES = ("from the list the CPU has", "others had freed it", "cpu partial", "node partial", "new pages")
+TITLES = {"slub": "SLUB", "sheaves": _("SLUB with sheaves, as in 7.0"), "slab": _("SLAB, as in 2.6.34"),
+          "slob": _("SLOB, as in 6.1")}  # fmt: skip
+SOURCES = (_("from the list the CPU has"), _("others had freed it"), _("cpu partial"), _("node partial"),
+           _("new pages"))
 """Where SLUB's next object may come from; the middle ones are the words of its event."""
-SHEAF_SOURCES = ("the CPU’s main sheaf", "its spare", "a sheaf of the barn", "a slab of the node", "new pages")
+SHEAF_SOURCES = (_("the CPU’s main sheaf"), _("its spare"), _("a sheaf of the barn"), _("a slab of the node"),
+                 _("new pages"))
 """Where it may come from with sheaves."""
 
 
@@ -98,12 +101,13 @@ def _start(script: str, cache: str, size: int, allocator: str, by: str, cpus: in
            caption: str) -> Run:
     """Return a run on a new machine on which the script was done."""
     if by not in ("state", "place"):
-        raise ValueError(f"slabs are sorted by state or by place, not by {by!r}")
+        raise ValueError(_("slabs are sorted by state or by place, not by {by!r}", by=by))
     machine = Machine(pages=pages, cpus=cpus, slab=allocator)
     for zone in machine.zones:
         zone.trace = None  # the page allocator tells what it gives and takes, and no more
     s = machine.kmem_cache_create(cache, size, flags=int(SlabFlags.NO_MERGE)) if size else machine.kernel_cache(cache)
-    run = Run(machine, SlabLab(machine, s, by, title or f"{TITLES[allocator]}: the slabs of {s.name}", caption))
+    title = title or _("{allocator}: the slabs of {cache}", allocator=TITLES[allocator], cache=s.name)
+    run = Run(machine, SlabLab(machine, s, by, title, caption))
     for call in recorded(machine, s.name, script):
         run.make(call)
     run.keep_as_recorded()
@@ -139,30 +143,32 @@ class SlabLab:
         return Stage(self.title, panels, self._forms(), kinds, self.caption, layout)
 
     def _forms(self) -> tuple[Form, ...]:
-        on = ("on CPU ", Number("cpu", "which CPU makes the call", 0, 0, self.cpus - 1), ": ") if self.cpus > 1 else ()
-        count = Number("count", "how many times", 1, 1, MOST)
-        slot = Pick("object", "the object to free", ("s",), "slab", "slots")
+        cpu = Number("cpu", _("which CPU makes the call"), 0, 0, self.cpus - 1)
+        on = (_("on CPU "), cpu, ": ") if self.cpus > 1 else ()
+        count = Number("count", _("how many times"), 1, 1, MOST)
+        slot = Pick("object", _("the object to free"), ("s",), "slab", "slots")
         return (
-            Form("alloc", (*on, count, " × ", "p = kmem_cache_alloc(", f"{self.name}, ", "GFP_KERNEL);"), "Allocate",
+            Form("alloc", (*on, count, " × ", "p = kmem_cache_alloc(", f"{self.name}, ", "GFP_KERNEL);"), _("Allocate"),
                  "void *kmem_cache_alloc(struct kmem_cache *cachep, gfp_t flags);"),
-            Form("free", (*on, "kmem_cache_free(", f"{self.name}, ", slot, ");"), "Free",
-                 "void kmem_cache_free(struct kmem_cache *s, void *objp);", "or click a filled object", "object"),
-            Form("shrink", ("kmem_cache_shrink(", f"{self.name});"), "Shrink",
+            Form("free", (*on, "kmem_cache_free(", f"{self.name}, ", slot, ");"), _("Free"),
+                 "void kmem_cache_free(struct kmem_cache *s, void *objp);", _("or click a filled object"), "object"),
+            Form("shrink", ("kmem_cache_shrink(", f"{self.name});"), _("Shrink"),
                  "int kmem_cache_shrink(struct kmem_cache *s);"),
         )
 
     def _shelves(self, view: CacheView | ListsView | SlobView) -> dict[str, Node]:
         pages = 1 << self.order
-        note = f"a slab: {self.objects} objects in {pages} page{'s' * (pages > 1)}"
+        note = ngettext("a slab: {objects} objects in {n} page", "a slab: {objects} objects in {n} pages",
+                        pages, objects=self.objects)
         if isinstance(view, SlobView):
-            return slob_shelves("s", view, "Pages of SLOB", "blocks of all caches, first fit")
+            return slob_shelves("s", view, _("Pages of SLOB"), _("blocks of all caches, first fit"))
         if isinstance(view, ListsView):
-            return lists_shelves("s", view, f"Slabs of {self.name}", note, self.limits)
+            return lists_shelves("s", view, _("Slabs of {name}", name=self.name), note, self.limits)
         if self.allocator == "sheaves":
-            return sheaves_shelves("s", view, f"Slabs of {self.name}", note, self.limits)
+            return sheaves_shelves("s", view, _("Slabs of {name}", name=self.name), note, self.limits)
         if self.by == "state":
-            return states_shelves("s", view, f"Slabs of {self.name}", note)
-        return places_shelves("s", view, f"Slabs of {self.name}", note, self.limits)
+            return states_shelves("s", view, _("Slabs of {name}", name=self.name), note)
+        return places_shelves("s", view, _("Slabs of {name}", name=self.name), note, self.limits)
 
     def _numbers(self, view: CacheView | ListsView | SlobView) -> dict[str, Node]:
         if isinstance(view, SlobView):
@@ -174,9 +180,10 @@ class SlabLab:
             pages = slabs << self.order
         asked, held = used * self.object_size, pages * PAGE_SIZE
         share = f"{100 * asked // held} %" if held else "–"
-        rows = [("slabs", str(slabs)), ("objects in use", f"{used} of {objects}" if objects else str(used)),
-                ("pages held", str(pages)), ("bytes used", share)]
-        table = Table("Numbers", f"{self.object_size} bytes each", ("", ""),
+        in_use = _("{used} of {objects}", used=used, objects=objects) if objects else str(used)
+        rows = [(_("slabs"), str(slabs)), (_("objects in use"), in_use),
+                (_("pages held"), str(pages)), (_("bytes used"), share)]
+        table = Table(_("Numbers"), _("{object_size} bytes each", object_size=self.object_size), ("", ""),
                       tuple(f"n:{nth}" for nth in range(len(rows))), "lr")
         return {"n": table, **{f"n:{nth}": Row(row) for nth, row in enumerate(rows)}}
 
@@ -200,26 +207,26 @@ class SlabLab:
         if self.allocator in ("slab", "slob") or sum(isinstance(event, KmemCacheAlloc) for event in events) != 1:
             return None
         if self.allocator == "sheaves":
-            return Question("Where will the object come from?", SHEAF_SOURCES, _found_in(events))
+            return Question(_("Where will the object come from?"), SHEAF_SOURCES, _found_in(events))
         load = next((event for event in events if isinstance(event, CpuSlabLoad)), None)
         found = {"own": 1, "cpu partial": 2, "node partial": 3, "new": 4}[load.source] if load is not None else 0
-        return Question("Where will the object come from?", SOURCES, found)
+        return Question(_("Where will the object come from?"), SOURCES, found)
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: alloc, free or shrink.  Raises ValueError if it is none."""
         cpu = _number(action.get("cpu", 0), "a CPU", 0, self.cpus - 1)
         match action.get("do"):
             case "alloc":
-                return Allocate(self.name, _number(action.get("count"), "a count", 1, MOST), cpu)
+                return Allocate(self.name, _number(action.get("count"), _("a count"), 1, MOST), cpu)
             case "free":
-                pfn, _, nth = str(action.get("object") or "").partition(":")[2].partition("/")
+                pfn, _slash, nth = str(action.get("object") or "").partition(":")[2].partition("/")
                 if not (pfn.isdecimal() and nth.isdecimal()):
-                    raise ValueError("there is no object to free: nothing is held")
+                    raise ValueError(_("there is no object to free: nothing is held"))
                 return Free(self.name, int(pfn), int(nth), cpu)
             case "shrink":
                 return Shrink(self.name)
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
 def _found_in(events: Sequence[Event]) -> int:
@@ -234,7 +241,8 @@ def _found_in(events: Sequence[Event]) -> int:
 
 def _number(value: Any, what: str, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{what} is a whole number from {low} to {high}, not {value!r}")
+        raise ValueError(_("{what} is a whole number from {low} to {high}, not {value!r}",
+                           what=what, low=low, high=high, value=value))
     return value
 
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.run import Call
 from kmm_sim.labs.scene import Text
 from kmm_sim.machine import Machine
@@ -83,7 +84,7 @@ class Shrink:
 
 
 def _on(cpu: int) -> str:
-    return f", on CPU {cpu}" if cpu else ""
+    return _(", on CPU {cpu}", cpu=cpu) if cpu else ""
 
 
 def cache_of(machine: Machine, name: str) -> KmemCache:
@@ -95,11 +96,12 @@ def address(machine: Machine, pfn: int, nth: int) -> int:
     """Return the address of the nth object of a slab.  Raises ValueError if there is no such slab or object."""
     slab = machine.slabs.pages.get(pfn)
     if slab is None:
-        raise ValueError(f"there is no slab at pfn {pfn}")
+        raise ValueError(_("there is no slab at pfn {pfn}", pfn=pfn))
     if machine.slabs.allocator.name == "slob":
         blocks = sorted([*slab.held.items(), *map(tuple, slab.free)])
         if not 0 <= nth < len(blocks):
-            raise ValueError(f"page {pfn} has {len(blocks)} blocks, and no number {nth}")
+            raise ValueError(_("page {pfn} has {blocks} blocks, and no number {nth}",
+                               pfn=pfn, blocks=len(blocks), nth=nth))
         return int(PAGE_OFFSET + pfn * PAGE_SIZE + blocks[nth][0])
     return int(slab.base + nth * slab.cache.size)
 
@@ -122,10 +124,11 @@ def parse(script: str) -> tuple[re.Match[str], ...]:
     for word in script.split():
         step = STEP.fullmatch(word)
         if step is None:
-            raise ValueError(f"{word!r} is no step: write +N to allocate, -N to free the Nth, @CPU or shrink")
+            raise ValueError(_("{word!r} is no step: write +N to allocate, -N to free the Nth, @CPU or shrink",
+                               word=word))
         last = int(step["last"] or step["first"] or 0)
         if step["first"] and last >= made:
-            raise ValueError(f"{word!r}: only {made} objects were allocated before it")
+            raise ValueError(_("{word!r}: only {made} objects were allocated before it", word=word, made=made))
         made += int(step["alloc"] or 0)
         steps.append(step)
     return tuple(steps)

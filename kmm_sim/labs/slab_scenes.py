@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.scene import Box, Kind, Node, Shelf, Shelves, Text
 from kmm_sim.mm.sheaves import MAX_FULL_SHEAVES
 from kmm_sim.observe import BlockPage, CacheView, ListsView, SlabView, SlobView
@@ -21,8 +22,8 @@ __all__ = [
 ]  # fmt: skip
 
 HELD, IN_ARRAY = "A", "C"
-KINDS = (Kind(HELD, 1, "in use"), Kind(IN_ARRAY, 2, "free, in a CPU’s array"))
-SHEAF_KINDS = (KINDS[0], Kind(IN_ARRAY, 2, "free, in a sheaf"))
+KINDS = (Kind(HELD, 1, _("in use")), Kind(IN_ARRAY, 2, _("free, in a CPU’s array")))
+SHEAF_KINDS = (KINDS[0], Kind(IN_ARRAY, 2, _("free, in a sheaf")))
 LIST_NOTES = {"full": "slabs_full", "partial": "slabs_partial", "free": "slabs_free"}
 Nodes = dict[str, Node]
 
@@ -42,7 +43,8 @@ class Limits:
 def states_shelves(panel: str, view: CacheView, title: Text, note: Text) -> Nodes:
     """Return SLUB's slabs by their state: full, partial, empty; each box says who has the slab."""
     boxes = {_key(panel, slab.pfn): _slub_box(view, slab, _where(slab)) for slab in view.slabs.values()}
-    states = {"full": "no object is free", "partial": "some are free, some in use", "empty": "no object is in use"}
+    states = {"full": _("no object is free"), "partial": _("some are free, some in use"),
+              "empty": _("no object is in use")}
     keys: dict[str, list[str]] = {state: [] for state in states}
     for slab in view.slabs.values():
         keys[_state(view, slab)].append(_key(panel, slab.pfn))
@@ -58,11 +60,12 @@ def places_shelves(panel: str, view: CacheView, title: Text, note: Text, limits:
     shelves: list[tuple[str, Text, Text, Iterable[str]]] = []
     for cpu, its in enumerate(view.cpus):
         own = [_key(panel, its.slab)] if its.slab is not None else []
-        shelves.append((f"cpu{cpu}", f"CPU {cpu}", "its slab", own))
-        shelves.append((f"aside{cpu}", f"CPU {cpu}, aside", f"{limits.aside} at most", _keys(panel, its.partial)))
-    shelves.append(("node", "Node", f"partial, keeps {limits.node}", _keys(panel, view.partial)))
+        shelves.append((f"cpu{cpu}", f"CPU {cpu}", _("its slab"), own))
+        shelves.append((f"aside{cpu}", _("CPU {cpu}, aside", cpu=cpu), _("{n} at most", n=limits.aside),
+                        _keys(panel, its.partial)))
+    shelves.append(("node", _("Node"), _("partial, keeps {n}", n=limits.node), _keys(panel, view.partial)))
     full = [_key(panel, slab.pfn) for slab in view.slabs.values() if not slab.place]
-    shelves.append(("full", "Full", "on no list", full))
+    shelves.append(("full", _("Full"), _("on no list"), full))
     return _panel(panel, title, note, shelves, boxes)
 
 
@@ -70,7 +73,8 @@ def _slub_box(view: CacheView, slab: SlabView, note: Text) -> Box:
     free = _free(view, slab)
     held = tuple("" if index in free else HELD for index in range(slab.objects))
     on_cpu = slab.place.startswith("cpu ") and not slab.place.endswith("partial")
-    return Box(f"slab {slab.pfn}", held, chain=_chain(view, slab), note=note, tone=3 if on_cpu else 0, state="slab")
+    return Box(_("slab {pfn}", pfn=slab.pfn), held, chain=_chain(view, slab), note=note, tone=3 if on_cpu else 0,
+               state="slab")
 
 
 def _free(view: CacheView, slab: SlabView) -> set[int]:
@@ -102,19 +106,20 @@ def sheaves_shelves(panel: str, view: CacheView, title: Text, note: Text, limits
     for slab in view.slabs.values():
         letters = tuple("" if index in slab.freelist else IN_ARRAY if (slab.pfn, index) in cached else HELD
                         for index in range(slab.objects))
-        boxes[_key(panel, slab.pfn)] = Box(f"slab {slab.pfn}", letters, chain=slab.freelist, state="slab")
+        boxes[_key(panel, slab.pfn)] = Box(_("slab {pfn}", pfn=slab.pfn), letters, chain=slab.freelist, state="slab")
     shelves: list[tuple[str, Text, Text, Iterable[str]]] = []
     for cpu in range(len(view.cpus)):
-        its = {f"{panel}:sheaf{sheaf.number}": _array(panel, f"{name}: sheaf {sheaf.number}", sheaf.objects, most)
-               for name in ("main", "spare") for sheaf in view.sheaves.get(f"cpu {cpu} {name}", ())}
-        shelves.append((f"cpu{cpu}", f"CPU {cpu}", "its sheaves", its))
+        its = {f"{panel}:sheaf{sheaf.number}": _array(panel, said.format(sheaf.number), sheaf.objects, most)
+               for name, said in (("main", _("main: sheaf {0}")), ("spare", _("spare: sheaf {0}")))
+               for sheaf in view.sheaves.get(f"cpu {cpu} {name}", ())}
+        shelves.append((f"cpu{cpu}", f"CPU {cpu}", _("its sheaves"), its))
         boxes |= its
-    barn = {f"{panel}:sheaf{sheaf.number}": _array(panel, f"sheaf {sheaf.number}", sheaf.objects, most)
+    barn = {f"{panel}:sheaf{sheaf.number}": _array(panel, _("sheaf {number}", number=sheaf.number), sheaf.objects, most)
             for state in ("full", "empty") for sheaf in view.sheaves.get(f"barn {state}", ())}
-    shelves.append(("barn", "Barn", f"{MAX_FULL_SHEAVES} full ones at most", barn))
-    shelves.append(("node", "Node", f"partial, keeps {limits.node}", _keys(panel, view.partial)))
+    shelves.append(("barn", _("Barn"), _("{most} full ones at most", most=MAX_FULL_SHEAVES), barn))
+    shelves.append(("node", _("Node"), _("partial, keeps {n}", n=limits.node), _keys(panel, view.partial)))
     full = [_key(panel, slab.pfn) for slab in view.slabs.values() if not slab.place]
-    shelves.append(("full", "Full", "on no list", full))
+    shelves.append(("full", _("Full"), _("on no list"), full))
     return _panel(panel, title, note, shelves, boxes | barn)
 
 
@@ -132,9 +137,9 @@ def lists_shelves(panel: str, view: ListsView, title: Text, note: Text, limits: 
     for slab in view.slabs.values():
         letters = tuple("" if index in slab.free else IN_ARRAY if (slab.pfn, index) in cached else HELD
                         for index in range(slab.objects))
-        boxes[_key(panel, slab.pfn)] = Box(f"slab {slab.pfn}", letters, chain=slab.free, state="slab")
+        boxes[_key(panel, slab.pfn)] = Box(_("slab {pfn}", pfn=slab.pfn), letters, chain=slab.free, state="slab")
     shelves: list[tuple[str, Text, Text, Iterable[str]]] = [
-        ("arrays", "Arrays", "the newest object goes out first", arrays),
+        ("arrays", _("Arrays"), _("the newest object goes out first"), arrays),
         *((name, name, LIST_NOTES[name], _keys(panel, view.lists[name])) for name in LIST_NOTES),
     ]
     return _panel(panel, title, note, shelves, boxes)
@@ -142,7 +147,8 @@ def lists_shelves(panel: str, view: ListsView, title: Text, note: Text, limits: 
 
 def _array(panel: str, label: str, objects: Sequence[tuple[int, int]], limit: int) -> Box:
     refs = tuple(f"{_key(panel, pfn)}/{index}" for pfn, index in objects)
-    return Box(label, (IN_ARRAY,) * len(objects), refs=refs, note=f"{len(objects)} of {limit}" if limit else "", tone=2)
+    note = _("{used} of {objects}", used=len(objects), objects=limit) if limit else ""
+    return Box(label, (IN_ARRAY,) * len(objects), refs=refs, note=note, tone=2)
 
 
 # SLOB
@@ -151,12 +157,12 @@ def _array(panel: str, label: str, objects: Sequence[tuple[int, int]], limit: in
 def slob_shelves(panel: str, view: SlobView, title: Text, note: Text) -> Nodes:
     """Return SLOB's pages on its three lists; a slot is a block, as wide as it has bytes."""
     boxes = {_key(panel, page.pfn): _slob_box(page) for page in view.pages.values()}
-    says = {"small": "blocks below 256 bytes", "medium": "below 1024", "large": "the rest"}
+    says = {"small": _("blocks below 256 bytes"), "medium": _("below 1024"), "large": _("the rest")}
     shelves: list[tuple[str, Text, Text, Iterable[str]]] = [
         (name, name, says[name], _keys(panel, view.lists[name])) for name in says
     ]
     full = [_key(panel, page.pfn) for page in view.pages.values() if not page.on]
-    return _panel(panel, title, note, [*shelves, ("full", "full", "on no list", full)], boxes)
+    return _panel(panel, title, note, [*shelves, ("full", _("full"), _("on no list"), full)], boxes)
 
 
 def _slob_box(page: BlockPage) -> Box:
@@ -164,8 +170,9 @@ def _slob_box(page: BlockPage) -> Box:
     blocks = sorted([*page.held, *page.free])
     chain = tuple(nth for nth, (offset, _size) in enumerate(blocks) if offset not in held)
     free = sum(size for _offset, size in page.free)
-    return Box(f"page {page.pfn}", tuple(HELD if offset in held else "" for offset, _size in blocks),
-               widths=tuple(size for _offset, size in blocks), chain=chain, note=f"{free} bytes free", state="slab")
+    return Box(_("page {pfn}", pfn=page.pfn), tuple(HELD if offset in held else "" for offset, _size in blocks),
+               widths=tuple(size for _offset, size in blocks), chain=chain, note=_("{free} bytes free", free=free),
+               state="slab")
 
 
 # All

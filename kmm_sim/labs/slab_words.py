@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.buddy import BuddyLab
 from kmm_sim.labs.phrases import render
 from kmm_sim.labs.view import Called
@@ -40,10 +41,10 @@ from kmm_sim.trace import Event
 __all__ = ["tell"]
 
 SOURCES = {
-    "own": "CPU {0} takes what others freed in its own slab {1}.",
-    "cpu partial": "CPU {0} goes on with slab {1}, which it had put aside.",
-    "node partial": "CPU {0} takes slab {1} from the node’s partial list.",
-    "new": "CPU {0} takes the new slab {1} for itself, with all its free objects.",
+    "own": _("CPU {0} takes what others freed in its own slab {1}."),
+    "cpu partial": _("CPU {0} goes on with slab {1}, which it had put aside."),
+    "node partial": _("CPU {0} takes slab {1} from the node’s partial list."),
+    "new": _("CPU {0} takes the new slab {1} for itself, with all its free objects."),
 }
 
 
@@ -56,43 +57,49 @@ def tell(event: Event) -> tuple[Any, ...]:
 def _sentence(event: Event) -> str:
     match event:
         case MmPageAlloc(None):
-            return "The page allocator has no such block: NULL."
+            return _("The page allocator has no such block: NULL.")
         case MmPageAlloc(pfn, order):
-            return f"The page allocator gives {_pages(order)}, from pfn {pfn} on."
+            return _("The page allocator gives {pages}, from pfn {pfn} on.", pages=_pages(order), pfn=pfn)
         case MmPageFree(pfn, order):
-            return f"{_pages(order).capitalize()} from pfn {pfn} on go back to the page allocator."
+            return _("{pages} from pfn {pfn} on go back to the page allocator.",
+                     pages=_pages(order).capitalize(), pfn=pfn)
         case SlabNew(_, pfn, _, freelist):
-            return f"They become slab {pfn}: {len(freelist)} objects, all free, each pointing to the next."
+            return _("They become slab {pfn}: {n} objects, all free, each pointing to the next.",
+                     pfn=pfn, n=len(freelist))
         case SlabDiscard(_, pfn, _):
-            return f"Slab {pfn} is empty, and one too many: it is a slab no more."
+            return _("Slab {pfn} is empty, and one too many: it is a slab no more.", pfn=pfn)
         case CpuSlabLoad(_, cpu, pfn, source):
             return SOURCES[source].format(cpu, pfn)
         case CpuSlabUnload(_, cpu, pfn):
-            return f"CPU {cpu} lets go of slab {pfn}."
+            return _("CPU {cpu} lets go of slab {pfn}.", cpu=cpu, pfn=pfn)
         case FreelistBroken(_, _, pfn):
-            return f"The freelist of slab {pfn} is broken: what it leads to only the bytes know."
+            return _("The freelist of slab {pfn} is broken: what it leads to only the bytes know.", pfn=pfn)
         case CpuPartialAdd(_, cpu, pfn):
-            return f"CPU {cpu} puts slab {pfn} aside: it has a free object now."
+            return _("CPU {cpu} puts slab {pfn} aside: it has a free object now.", cpu=cpu, pfn=pfn)
         case CpuPartialDel(_, cpu, pfn):
-            return f"Slab {pfn} leaves the slabs that CPU {cpu} has put aside."
+            return _("Slab {pfn} leaves the slabs that CPU {cpu} has put aside.", pfn=pfn, cpu=cpu)
         case PartialAdd(_, pfn, tail):
-            return f"Slab {pfn} goes to the {'tail' if tail else 'head'} of the node’s partial list."
+            if tail:
+                return _("Slab {pfn} goes to the tail of the node’s partial list.", pfn=pfn)
+            return _("Slab {pfn} goes to the head of the node’s partial list.", pfn=pfn)
         case PartialDel(_, pfn):
-            return f"Slab {pfn} leaves the node’s partial list."
+            return _("Slab {pfn} leaves the node’s partial list.", pfn=pfn)
         case ObjectGet(_, _, pfn, index):
-            return f"Object {index} of slab {pfn} is the caller’s."
+            return _("Object {index} of slab {pfn} is the caller’s.", index=index, pfn=pfn)
         case ObjectPut(_, cpu, pfn, index):
-            return f"Object {index} of slab {pfn} is free again{_whose(cpu)}."
+            return _("Object {index} of slab {pfn} is free again{whose}.", index=index, pfn=pfn, whose=_whose(cpu))
         case SheafMove(_, sheaf, "", to):
-            return f"Sheaf {sheaf}, new and empty, becomes {_place(to)}."
+            return _("Sheaf {sheaf}, new and empty, becomes {place}.", sheaf=sheaf, place=_place(to))
         case SheafMove(_, sheaf, _, ""):
-            return f"Sheaf {sheaf} is given up."
+            return _("Sheaf {sheaf} is given up.", sheaf=sheaf)
         case SheafMove(_, sheaf, source, to):
-            return f"Sheaf {sheaf}, until now {_place(source)}, becomes {_place(to)}."
+            return _("Sheaf {sheaf}, until now {source}, becomes {place}.",
+                     sheaf=sheaf, source=_place(source), place=_place(to))
         case SheafFill(_, sheaf, pfn, index):
-            return f"Object {index} of slab {pfn} moves into sheaf {sheaf}."
+            return _("Object {index} of slab {pfn} moves into sheaf {sheaf}.", index=index, pfn=pfn, sheaf=sheaf)
         case SheafFlush(_, sheaf, pfn, index):
-            return f"Object {index} goes from sheaf {sheaf} back into slab {pfn}."
+            return _("Object {index} goes from sheaf {sheaf} back into slab {pfn}.",
+                     index=index, sheaf=sheaf, pfn=pfn)
         case _:
             return _older(event)
 
@@ -101,46 +108,55 @@ def _older(event: Event) -> str:
     """The sentences of SLAB and SLOB, and of calls."""
     match event:
         case SlabList(_, pfn, to, tail):
-            return f"Slab {pfn} goes to the {'tail' if tail else 'head'} of the list {to}."
+            if tail:
+                return _("Slab {pfn} goes to the tail of the list {to}.", pfn=pfn, to=to)
+            return _("Slab {pfn} goes to the head of the list {to}.", pfn=pfn, to=to)
         case ArrayFill(_, cpu, pfn, index):
-            return f"Object {index} of slab {pfn} moves into CPU {cpu}’s array."
+            return _("Object {index} of slab {pfn} moves into CPU {cpu}’s array.", index=index, pfn=pfn, cpu=cpu)
         case ArrayFlush(_, _, pfn, index):
-            return f"Object {index} goes from the array back into slab {pfn}."
+            return _("Object {index} goes from the array back into slab {pfn}.", index=index, pfn=pfn)
         case ArrayTransfer(_, cpu, count, True):
-            return f"CPU {cpu}’s array is full: its {count} oldest objects go to the shared one."
+            return _("CPU {cpu}’s array is full: its {count} oldest objects go to the shared one.",
+                     cpu=cpu, count=count)
         case ArrayTransfer(_, cpu, count, False):
-            return f"CPU {cpu}’s array is empty: {count} objects come from the shared one."
+            return _("CPU {cpu}’s array is empty: {count} objects come from the shared one.", cpu=cpu, count=count)
         case SlobPageNew(pfn, name):
-            return f"Page {pfn} becomes SLOB’s, on the list {name}: one free block."
+            return _("Page {pfn} becomes SLOB’s, on the list {name}: one free block.", pfn=pfn, name=name)
         case SlobPageGone(pfn):
-            return f"Page {pfn} is all free and goes back at once."
+            return _("Page {pfn} is all free and goes back at once.", pfn=pfn)
         case SlobAlloc(pfn, offset, size, name):
-            return f"{size} bytes are cut from page {pfn} at {offset}: the first block on the list {name} that fits."
+            return _("{size} bytes are cut from page {pfn} at {offset}: "
+                     "the first block on the list {name} that fits.",
+                     size=size, pfn=pfn, offset=offset, name=name)
         case SlobFree(pfn, offset, size):
-            return f"{size} bytes of page {pfn} at {offset} are free again, and join what is free beside them."
+            return _("{size} bytes of page {pfn} at {offset} are free again, and join what is free beside them.",
+                     size=size, pfn=pfn, offset=offset)
         case KmemCacheAlloc(0):
-            return "The caller gets NULL."
+            return _("The caller gets NULL.")
         case KmemCacheAlloc(ptr):
-            return f"The caller gets {ptr:#x}."
+            return _("The caller gets {ptr:#x}.", ptr=ptr)
         case KmemCacheFree(ptr, cache):
-            return f"The caller gives {ptr:#x} back to {cache}."
+            return _("The caller gives {ptr:#x} back to {cache}.", ptr=ptr, cache=cache)
         case Called():
-            return "Nothing happens: there was nothing to do."
+            return _("Nothing happens: there was nothing to do.")
     name, *gaps = BuddyLab().tell(event)  # the page allocator's are told as the buddy lab tells them
     return render(f"says.{name}", *gaps)
 
 
 def _place(place: str) -> str:
     """Where a sheaf is, in words: CPU 0's main sheaf, a full sheaf of the barn."""
-    owner, _, which = place.rpartition(" ")
+    owner, _space, which = place.rpartition(" ")
     if owner == "barn":
-        return "an empty sheaf of the barn" if which == "empty" else "a full sheaf of the barn"
-    return f"{owner.replace('cpu', 'CPU')}’s {which} sheaf"
+        return _("an empty sheaf of the barn") if which == "empty" else _("a full sheaf of the barn")
+    cpu = owner.replace("cpu", "CPU")
+    return _("{cpu}’s main sheaf", cpu=cpu) if which == "main" else _("{cpu}’s spare sheaf", cpu=cpu)
 
 
 def _pages(order: int) -> str:
-    return f"{1 << order} pages" if order else "one page"
+    return _("{order} pages", order=1 << order) if order else _("one page")
 
 
 def _whose(cpu: int) -> str:
-    return f", the next that CPU {cpu} hands out" if cpu >= 0 else ", in a slab that is not this CPU’s own"
+    if cpu >= 0:
+        return _(", the next that CPU {cpu} hands out", cpu=cpu)
+    return _(", in a slab that is not this CPU’s own")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.errors import KernelBug
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
@@ -77,7 +78,8 @@ def opened(lab: StackLab, left: str, right: str, script: str) -> Run:
 def _desk(left: str, right: str) -> StackDesk:
     for kernel in (left, right):
         if kernel not in STACK_KINDS:
-            raise ValueError(f"no stacks of kernel {kernel!r} are known; there are {', '.join(STACK_KINDS)}")
+            raise ValueError(_("no stacks of kernel {kernel!r} are known; there are {stack_kinds}",
+                               kernel=kernel, stack_kinds=", ".join(STACK_KINDS)))
     return StackDesk(left=_machine(left), right=_machine(right), kernels={"left": left, "right": right}, stopped={})
 
 
@@ -135,13 +137,14 @@ class StackLab:
             case "schedule":
                 return Schedule()
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
 def _number(action: Mapping[str, Any], name: str, low: int, high: int) -> int:
     value = action.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} is a whole number from {low} to {high}, not {value!r}")
+        raise ValueError(_("{name} is a whole number from {low} to {high}, not {value!r}",
+                           name=name, low=low, high=high, value=value))
     return value
 
 
@@ -161,7 +164,7 @@ class Calls:
     def __call__(self, desk: StackDesk) -> Happened:
         """Make the call on both stacks."""
         def call(machine: Machine, task: Task) -> None:
-            for _ in range(self.times):
+            for _time in range(self.times):
                 machine.stack_call(task, f"f{len(task.frames) + 1}", self.size)
         return _on_both(desk, "call", call)
 
@@ -177,7 +180,7 @@ class Return:
     def __call__(self, desk: StackDesk) -> Happened:
         """Return on both stacks.  Raises KernelBug if neither has a call to return from."""
         if not any(_task(machine).frames for name, machine in desk.machines.items() if name not in desk.stopped):
-            raise KernelBug("there is no call to return from")
+            raise KernelBug(_("there is no call to return from"))
         def back(machine: Machine, task: Task) -> None:
             if task.frames:
                 machine.stack_return(task)
@@ -242,7 +245,7 @@ def _look(desk: StackDesk) -> tuple[Side, ...]:
 def _recorded(words: Sequence[str]) -> Iterator[Call]:
     """Yield the calls of a script."""
     for word in words:
-        size, _, times = word.partition("x")
+        size, _x, times = word.partition("x")
         if word == "return":
             yield Return()
         elif word == "schedule":
@@ -250,4 +253,4 @@ def _recorded(words: Sequence[str]) -> Iterator[Call]:
         elif size.isdecimal() and (times or "1").isdecimal():
             yield Calls(int(size), int(times or "1"))
         else:
-            raise ValueError(f"{word!r} is no step: there are 528 528x14 return schedule")
+            raise ValueError(_("{word!r} is no step: there are 528 528x14 return schedule", word=word))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.scene import (
     Box,
     Bytes,
@@ -230,4 +231,4 @@ def _harm(fate: Fate) -> int:
     return 2 if fate.stopped else int(fate.left < 0)
 
 
-WORDS = {"magic": "the magic number", "thread_info": "thread_info", "below": "somebody else’s records"}
+WORDS = {"magic": _("the magic number"), "thread_info": "thread_info", "below": _("somebody else’s records")}

@@ -17,6 +17,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.errors import KernelBug
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
@@ -89,7 +90,8 @@ def vmalloc_lab(script: str = "", *, pages: int = 64, link: str = "", title: str
 def opened(lab: VmallocLab, pages: int, script: str) -> Run:
     """Return the run of a lab with these settings."""
     if not 16 <= pages <= MAX_PAGES:
-        raise ValueError(f"a vmalloc lab draws every page, from 16 to {MAX_PAGES} of them, not {pages}")
+        raise ValueError(_("a vmalloc lab draws every page, from 16 to {most} of them, not {pages}",
+                           most=MAX_PAGES, pages=pages))
     run = Run(_desk(pages), lab)
     for call in _recorded(run.machine, script.split()):
         run.make(call)
@@ -148,30 +150,31 @@ class VmallocLab:
                 addr, page = _place(action.get("page"))
                 way = str(action.get("way") or WAYS[0])
                 if way not in WAYS:
-                    raise ValueError(f"{way!r} is none of the ways {', '.join(WAYS)}")
+                    raise ValueError(_("{way!r} is none of the ways {ways}", way=way, ways=", ".join(WAYS)))
                 return Touch(addr, None if action.get("which") == "its whole area" else page, way)
             case "vfree":
                 return Vfree(_place(action.get("area"))[0])
             case "purge":
                 return Purge()
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
 def _number(action: Mapping[str, Any], name: str, low: int, high: int) -> int:
     value = action.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} is a whole number from {low} to {high}, not {value!r}")
+        raise ValueError(_("{name} is a whole number from {low} to {high}, not {value!r}",
+                           name=name, low=low, high=high, value=value))
     return value
 
 
 def _place(key: Any) -> tuple[int, int]:
     """Return the address of an area and the number of a page in it, from a key such as ``v:ffffc90000000000/2``."""
-    name, _, page = str(key or "").partition(":")[2].partition("/")
+    name, _slash, page = str(key or "").partition(":")[2].partition("/")
     try:
         return int(name, 16), int(page or 0)
     except ValueError:
-        raise ValueError("there is no area to choose: call vmalloc() first") from None
+        raise ValueError(_("there is no area to choose: call vmalloc() first")) from None
 
 
 # The calls
@@ -243,7 +246,7 @@ class Touch:
         if self.way == WAYS[0]:
             return addrs
         if not all(addr in vmap.ptes for addr in addrs):
-            raise ValueError("no frame is behind this page, so it has no address in the direct map")
+            raise ValueError(_("no frame is behind this page, so it has no address in the direct map"))
         return [pfn_to_virt(vmap.ptes[addr]) for addr in addrs]
 
 
@@ -329,7 +332,7 @@ def _recorded(desk: Any, words: Sequence[str]) -> Iterator[Call]:
     """Yield the calls of a script, each to be made before the next is asked for."""
     for word in words:
         named = {name: addr for addr, name in desk.names.items()}
-        does, _, rest = word.partition(":")
+        does, _colon, rest = word.partition(":")
         try:
             if word == "purge":
                 yield Purge()
@@ -346,4 +349,5 @@ def _recorded(desk: Any, words: Sequence[str]) -> Iterator[Call]:
             else:
                 raise KeyError(word)
         except (KeyError, ValueError, IndexError):
-            raise ValueError(f"{word!r} is no step: there are alloc:2 +3 touch:A0 all:A direct:A -A purge") from None
+            raise ValueError(_("{word!r} is no step: there are alloc:2 +3 touch:A0 all:A direct:A -A purge",
+                               word=word)) from None

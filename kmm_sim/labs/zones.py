@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
@@ -52,7 +53,7 @@ def zones_lab(
         machine = Machine.preset(RECORDED)
         machine.sysctl("vm.watermark_boost_factor", 0)
     gfp = next(iter(MASKS.values()))
-    run = Run(Desk(machine=machine, gfp=gfp, order=0, held=[]), ZonesLab(title or "Which zone gives?", caption))
+    run = Run(Desk(machine=machine, gfp=gfp, order=0, held=[]), ZonesLab(title or _("Which zone gives?"), caption))
     for call in calls:
         run.make(call)
     run.keep_as_recorded()
@@ -76,7 +77,7 @@ class Take:
         """Do it; return how many each zone gave, and under "" whether one was refused."""
         desk.gfp, desk.order = self.gfp, self.order
         gave: dict[str, int] = {}
-        for _ in range(self.times):
+        for _time in range(self.times):
             page = desk.machine.alloc_pages(self.gfp, self.order)
             if page is None:
                 return gave | {"": 1}
@@ -151,10 +152,13 @@ class ZonesLab:
         if isinstance(event.answer, dict):
             gave = dict(event.answer)
             refused = gave.pop("", 0)
-            words = " and ".join(f"{count:,} from {zone}" for zone, count in gave.items()) or "nothing"
-            end = "; then NULL: no zone may give more." if refused else "."
-            return "other", ftrace(event.events), f"The caller gets {words}{end}"
-        return "other", ftrace(event.events), f"{event.answer:,} blocks are given back."
+            parts = (_("{count:,} from {zone}", count=count, zone=zone) for zone, count in gave.items())
+            got = _(" and ").join(parts) or _("nothing")
+            words = _("The caller gets {got}.", got=got)
+            if refused:
+                words = _("The caller gets {got}; then NULL: no zone may give more.", got=got)
+            return "other", ftrace(event.events), words
+        return "other", ftrace(event.events), _("{answer:,} blocks are given back.", answer=event.answer)
 
     def ask(self, before: ZonesState, after: ZonesState, events: Sequence[Event]) -> Question | None:
         """Return a question about a call: which zone gives most, or whether all is served."""
@@ -163,9 +167,10 @@ class ZonesLab:
             return None
         names = tuple(name for name, _, _ in before.zones)
         if None in pfns or len(names) < 2:
-            return Question("Will all of these be served?", ("yes", "no: at last comes NULL"), int(None in pfns))
+            answers = _("yes"), _("no: at last comes NULL")
+            return Question(_("Will all of these be served?"), answers, int(None in pfns))
         gave = Counter(bisect(before.starts, pfn) - 1 for pfn in pfns if pfn is not None)
-        return Question("Which zone gives most of it?", names, gave.most_common(1)[0][0])
+        return Question(_("Which zone gives most of it?"), names, gave.most_common(1)[0][0])
 
     def read(self, action: Mapping[str, Any]) -> Take | FreeAll:
         """Return the call that an action asks for; ValueError if it is none."""
@@ -173,26 +178,27 @@ class ZonesLab:
             case "take":
                 gfp, order, times = action.get("gfp"), action.get("order"), str(action.get("times"))
                 if gfp not in MASKS:
-                    raise ValueError(f"{gfp!r} is none of the masks {', '.join(MASKS)}")
+                    raise ValueError(_("{gfp!r} is none of the masks {masks}", gfp=gfp, masks=", ".join(MASKS)))
                 if isinstance(order, bool) or not isinstance(order, int):
-                    raise ValueError(f"an order is a whole number from 0 to {MAX_PAGE_ORDER}, not {order!r}")
+                    raise ValueError(_("an order is a whole number from 0 to {most}, not {order!r}",
+                                       most=MAX_PAGE_ORDER, order=order))
                 if times not in map(str, MANY):
-                    raise ValueError(f"{times!r} is none of {', '.join(map(str, MANY))}")
+                    raise ValueError(_("{times!r} is none of {many}", times=times, many=", ".join(map(str, MANY))))
                 return Take(MASKS[gfp], order, int(times))
             case "free":
                 return FreeAll()
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
 def _forms() -> tuple[Form, ...]:
-    gfp = Choice("gfp", "which zones will do", tuple(MASKS), next(iter(MASKS)))
-    times = Choice("times", "how often", tuple(map(str, MANY)), "100")
-    order = Number("order", "2 to this power is the number of pages", 0, 0, MAX_PAGE_ORDER)
+    gfp = Choice("gfp", _("which zones will do"), tuple(MASKS), next(iter(MASKS)))
+    times = Choice("times", _("how often"), tuple(map(str, MANY)), "100")
+    order = Number("order", _("2 to this power is the number of pages"), 0, 0, MAX_PAGE_ORDER)
     return (
-        Form("take", ("for (i = 0; i < ", times, "; i++) alloc_pages(", gfp, ", ", order, ");"), "Allocate",
+        Form("take", ("for (i = 0; i < ", times, "; i++) alloc_pages(", gfp, ", ", order, ");"), _("Allocate"),
              "struct page *alloc_pages(gfp_t gfp, unsigned int order);"),
-        Form("free", ("__free_pages() of all;",), "Free all",
+        Form("free", ("__free_pages() of all;",), _("Free all"),
              "void __free_pages(struct page *page, unsigned int order);"),
     )
 
@@ -207,18 +213,18 @@ def _checks(state: ZonesState) -> dict[str, Node]:
     giver = next((check for check in able if check.kind), able[0] if able else None)
     rows: dict[str, Node] = {}
     for number, check in enumerate(state.tries, 1):
-        tried = "passed over" if not check.ok else "not asked" if check.kind else "no block of this type"
+        tried = _("passed over") if not check.ok else _("not asked") if check.kind else _("no block of this type")
         if check is giver:
-            tried = "gives" if check.kind else "gives, mixing types"
+            tried = _("gives") if check.kind else _("gives, mixing types")
         rest = f" − {check.free - check.counted:,}" if check.free > check.counted else ""
         sign = ">" if check.counted > check.mark + check.reserve else "≤"
         sum_ = f"{check.mark:,} + {check.reserve:,}"
         cells = f"{number}. {check.zone}", f"{check.free:,}{rest}", sign, sum_, tried
-        tone, mark = (3, "yes") if check is giver else (0, "skip") if tried == "not asked" else (4, "no")
+        tone, mark = (3, "yes") if check is giver else (0, "skip") if check.ok and check.kind else (4, "no")
         rows[f"t:{check.zone}"] = Row(cells, tone=tone, mark=mark)
     note = f"next: alloc_pages({gfp_names(state.gfp)}, {state.order}), first attempt, at the low mark"
-    columns = ("zone", "free", "is", "low + reserve", "so it")
-    return {"t": Table("The zones that this request tries", note, columns, tuple(rows), "lrlll"), **rows}
+    columns = (_("zone"), _("free"), _("is"), _("low + reserve"), _("so it"))
+    return {"t": Table(_("The zones that this request tries"), note, columns, tuple(rows), "lrlll"), **rows}
 
 
 def _free_pages(state: ZonesState) -> dict[str, Node]:
@@ -226,5 +232,6 @@ def _free_pages(state: ZonesState) -> dict[str, Node]:
     free = tuple(float(free) for _, free, _ in state.zones)
     must = {check.zone: float(check.mark + check.reserve) for check in state.tries}
     kept = tuple(must.get(name) for name in names)
-    plot = Plot("Free pages", f"{state.held:,} blocks held", ("p:free", "p:kept"), "bars", "zone", "pages", names=names)
-    return {"p": plot, "p:free": Series("free", free, 3), "p:kept": Series("must stay", kept, 4)}
+    note = _("{held:,} blocks held", held=state.held)
+    plot = Plot(_("Free pages"), note, ("p:free", "p:kept"), "bars", _("zone"), _("pages"), names=names)
+    return {"p": plot, "p:free": Series(_("free"), free, 3), "p:kept": Series(_("must stay"), kept, 4)}

@@ -20,7 +20,7 @@ from kmm_sim.workload import Alloc, Free
 
 
 def _(text: str) -> str:
-    """Stand for ``from kmm_sim.exercises.catalogue import _``, which every chapter has."""
+    """Stand for ``from kmm_sim.catalogue import _``, which every chapter has."""
     return text
 
 

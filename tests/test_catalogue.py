@@ -1,4 +1,4 @@
-"""Every sentence an exercise says can be translated: it stands in ``_()`` or ``plural()``, whole."""
+"""Every sentence an exercise says can be translated: it stands in ``_()`` or ``ngettext()``, whole."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ import pytest
 import kmm_sim.exercises
 
 MODULES = sorted(Path(kmm_sim.exercises.__file__).parent.glob("*.py"))
-MARKS = {"_", "plural"}
+MARKS = {"_", "ngettext"}
 KERNEL = re.compile(r"(Node \d+, zone|BUG:|WARNING:|Oops:|Mem-Info:|Call Trace:|CPU:)")
 
 
