@@ -14,7 +14,7 @@ SOURCES := _config.yml _toc.yml $(shell find book kmm_sim -type f -not -path '*/
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help book html test lint bench bench-site zip pdf lock picture clean distclean
+.PHONY: help book html test lint bench bench-site zip pdf lock pot picture clean distclean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -57,6 +57,10 @@ pdf: html $(VENV)/.browser  ## print the built book as one PDF (needs a font wit
 
 lock: $(VENV)/.test  ## pin anew what requirements*.txt need in turn
 	tools/lock_requirements.sh $(VENV)/bin/uv
+
+pot: $(VENV)/.test  ## collect the words of labs and exercises for translators, into _build/kmm_sim.pot
+	@mkdir -p _build
+	$(VENV)/bin/pybabel extract --sort-by-file --project kmm_sim --output _build/kmm_sim.pot kmm_sim
 
 picture: html $(VENV)/.browser  ## take the picture of a lab that the README shows
 	$(PY) tools/take_picture.py $(SITE) book/figures/readme-buddy.png

@@ -1,4 +1,4 @@
-"""Every sentence an exercise says can be translated: it stands in ``_()`` or ``ngettext()``, whole."""
+"""Every sentence that an exercise or a lab says can be translated: it stands in ``_()`` or ``ngettext()``, whole."""
 
 import ast
 import re
@@ -7,12 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from babel.messages import Catalog
+from babel.messages.mofile import write_mo
 
 import kmm_sim.exercises
+import kmm_sim.labs
+from kmm_sim import catalogue
 
-MODULES = sorted(Path(kmm_sim.exercises.__file__).parent.glob("*.py"))
+MODULES = [path for package in (kmm_sim.exercises, kmm_sim.labs)
+           for path in sorted(Path(package.__file__).parent.glob("*.py"))]
 MARKS = {"_", "ngettext"}
-KERNEL = re.compile(r"(Node \d+, zone|BUG:|WARNING:|Oops:|Mem-Info:|Call Trace:|CPU:)")
+KERNEL = re.compile(r"(Node \S+ zone|BUG:|WARNING:|Oops:|Mem-Info:|Call Trace:|CPU:)")
 
 
 def is_sentence(text):
@@ -36,12 +41,12 @@ def sentences_without_a_mark(node, marked=False):
                 yield from sentences_without_a_mark(child, marked)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_sentences_are_marked(module):
     assert not list(sentences_without_a_mark(ast.parse(module.read_text(encoding="utf-8"))))
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_marked_text_is_a_constant(module):
     """gettext's tools read the source: a text that is put together there is no text to them."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
@@ -54,3 +59,25 @@ def test_the_exercises_need_nothing_visual():
     loaded = "import sys, kmm_sim.exercises; print(*{name.partition('.')[0] for name in sys.modules})"
     names = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "matplotlib", "ipywidgets", "anywidget", "IPython", "traitlets"} & set(names)
+
+
+def test_another_language_is_spoken_from_the_start(tmp_path):
+    """A made-up language, in a file as msgfmt writes it, chosen before the import: a lab and an exercise speak it."""
+    folder = tmp_path / "xx/LC_MESSAGES"
+    folder.mkdir(parents=True)
+    catalog = Catalog(locale="en")
+    catalog.add("The caller gets NULL.", "<The caller gets NULL.>")
+    catalog.add("Which of them need new pages for it?", "<three of them>")
+    with open(folder / "kmm_sim.mo", "wb") as file:
+        write_mo(file, catalog)
+    code = ("import sys, pathlib; from kmm_sim import catalogue; catalogue.use('xx', pathlib.Path(sys.argv[1])); "
+            "from kmm_sim.labs import three_slabs_lab; print(three_slabs_lab('a').frames); "
+            "print(catalogue._('The caller gets NULL.'))")
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert "<three of them>" in done.stdout
+    assert done.stdout.endswith("<The caller gets NULL.>\n")
+
+
+def test_who_has_begun_in_a_language_cannot_change_it():
+    with pytest.raises(RuntimeError, match="choose it before the import"):
+        catalogue.use("xx")

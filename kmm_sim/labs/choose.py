@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
@@ -106,8 +107,8 @@ class Decision:
     warning: str = ""
 
 
-QUESTIONS = ("One for each CPU?", "Does a device read it?", "Must it never fail?", "Thousands alike?",
-             "Larger than 8 KiB?", "One physical piece?", "May you sleep?")  # fmt: skip
+QUESTIONS = (_("One for each CPU?"), _("Does a device read it?"), _("Must it never fail?"), _("Thousands alike?"),
+             _("Larger than 8 KiB?"), _("One physical piece?"), _("May you sleep?"))  # fmt: skip
 
 
 def decide(need: Need) -> Decision:
@@ -122,26 +123,26 @@ def decide(need: Need) -> Decision:
         return early
     answers = [Answer(question, "no", why) for question, why in zip(QUESTIONS[:4], _PLAIN, strict=True)]
     if need.size <= KMALLOC_MAX_CACHE_SIZE:
-        answers.append(Answer(QUESTIONS[4], "no", "A class of kmalloc() has room, in one piece anyway.", True))
+        answers.append(Answer(QUESTIONS[4], "no", _("A class of kmalloc() has room, in one piece anyway."), True))
         return Decision(tuple(answers), "kmalloc", f"kmalloc({need.size}, {gfp})", _warn(need))
-    answers.append(Answer(QUESTIONS[4], "yes", "No class is so large: it will be whole pages."))
+    answers.append(Answer(QUESTIONS[4], "yes", _("No class is so large: it will be whole pages.")))
     if need.contiguous:
-        answers.append(Answer(QUESTIONS[5], "yes", "Then blocks of the page allocator, cut to size.", True))
+        answers.append(Answer(QUESTIONS[5], "yes", _("Then blocks of the page allocator, cut to size."), True))
         return Decision(tuple(answers), "alloc_pages_exact", f"alloc_pages_exact({need.size}, {gfp})", _scarce(need))
-    answers.append(Answer(QUESTIONS[5], "no", "Only the CPU looks at it, through its page tables."))
+    answers.append(Answer(QUESTIONS[5], "no", _("Only the CPU looks at it, through its page tables.")))
     if need.atomic:
-        answers.append(Answer(QUESTIONS[6], "no", "No page tables can be made here: one block, or nothing.", True))
+        answers.append(Answer(QUESTIONS[6], "no", _("No page tables can be made here: one block, or nothing."), True))
         return Decision(tuple(answers), "kmalloc", f"kmalloc({need.size}, {gfp})",
-                        "Better: allocate it earlier, where you may sleep. Large blocks are scarce.")  # fmt: skip
-    answers.append(Answer(QUESTIONS[6], "yes", "One block if it is easy, else any pages, mapped in a row.", True))
-    return Decision(tuple(answers), "kvmalloc", f"kvmalloc({need.size}, {gfp})", "Give it back with kvfree().")
+                        _("Better: allocate it earlier, where you may sleep. Large blocks are scarce."))  # fmt: skip
+    answers.append(Answer(QUESTIONS[6], "yes", _("One block if it is easy, else any pages, mapped in a row."), True))
+    return Decision(tuple(answers), "kvmalloc", f"kvmalloc({need.size}, {gfp})", _("Give it back with kvfree()."))
 
 
 _PLAIN = (
-    "One piece of memory for all.",
-    "Only the CPU looks at it.",
-    "NULL can be dealt with.",
-    "A few of this size.",
+    _("One piece of memory for all."),
+    _("Only the CPU looks at it."),
+    _("NULL can be dealt with."),
+    _("A few of this size."),
 )
 
 
@@ -149,20 +150,20 @@ def _by_kind(need: Need, gfp: str) -> Decision | None:
     """Return the decision if the kind of need makes it, whatever the size."""
     answers = [Answer(question, "no", why) for question, why in zip(QUESTIONS, _PLAIN, strict=False)]
     if need.percpu:
-        answers[0] = Answer(QUESTIONS[0], "yes", "Then no locks, and no cache line goes back and forth.", True)
+        answers[0] = Answer(QUESTIONS[0], "yes", _("Then no locks, and no cache line goes back and forth."), True)
         warning = "alloc_percpu() may sleep: call it before you take the lock." if need.atomic else ""
         return Decision(tuple(answers[:1]), "alloc_percpu", f"__alloc_percpu({need.size}, 8)", warning)
     if need.device:
-        answers[1] = Answer(QUESTIONS[1], "yes", "The DMA interface knows what the device can reach.", True)
+        answers[1] = Answer(QUESTIONS[1], "yes", _("The DMA interface knows what the device can reach."), True)
         call = f"dma_alloc_coherent(dev, {need.size}, &handle, {gfp})"
         return Decision(tuple(answers[:2]), "dma_alloc_coherent", call,
-                        "Drawn as the contiguous pages it gives where there is no IOMMU.")  # fmt: skip
+                        _("Drawn as the contiguous pages it gives where there is no IOMMU."))  # fmt: skip
     if need.guaranteed:
-        answers[2] = Answer(QUESTIONS[2], "yes", "A pool keeps some back for when nothing else is left.", True)
+        answers[2] = Answer(QUESTIONS[2], "yes", _("A pool keeps some back for when nothing else is left."), True)
         return Decision(tuple(answers[:3]), "mempool", f"mempool_alloc(pool, {gfp})",
-                        "Make the pool when you start: mempool_create_kmalloc_pool() may sleep.")  # fmt: skip
+                        _("Make the pool when you start: mempool_create_kmalloc_pool() may sleep."))  # fmt: skip
     if need.many and need.size <= PAGE_SIZE:
-        answers[3] = Answer(QUESTIONS[3], "yes", "A cache of their own has exactly their size, and a name.", True)
+        answers[3] = Answer(QUESTIONS[3], "yes", _("A cache of their own has exactly their size, and a name."), True)
         return Decision(tuple(answers[:4]), "kmem_cache", f"kmem_cache_alloc(cache, {gfp})")
     return None
 
@@ -172,11 +173,11 @@ def _mask(need: Need) -> int:
 
 
 def _warn(need: Need) -> str:
-    return "GFP_ATOMIC cannot wait for memory: be ready for NULL." if need.atomic else ""
+    return _("GFP_ATOMIC cannot wait for memory: be ready for NULL.") if need.atomic else ""
 
 
 def _scarce(need: Need) -> str:
-    return f"A block of order {get_order(need.size)} may not be free: be ready for NULL."
+    return _("A block of order {order} may not be free: be ready for NULL.", order=get_order(need.size))
 
 
 # The call, made

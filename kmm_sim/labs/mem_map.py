@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmm_sim.boot import parse_size
+from kmm_sim.catalogue import _
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
@@ -20,6 +21,8 @@ from kmm_sim.trace import Event
 
 __all__ = ["MemMapLab", "Work", "mem_map_lab"]
 
+TITLE = _("What does it cost to describe every page?")
+
 RAM = ("512 MiB", "4 GiB", "16 GiB", "64 GiB", "1 TiB")
 PAGES = ("4 KiB", "8 KiB", "16 KiB", "64 KiB")
 STRUCTS = {"32": "x86-32, 2.6.34", "40": "the books' guess", "56": "x86-64, 2.6.34", "64": "x86-64, 6.1 to 7.3"}
@@ -30,7 +33,7 @@ def mem_map_lab(*, link: str = "", title: str = "", caption: str = "") -> Bench:
 
     It opens with the sum of the notes, a machine of 4 GiB with pages of 8 KiB, and then today's.
     """
-    lab = MemMapLab(title or "What does it cost to describe every page?", caption)
+    lab = MemMapLab(title or TITLE, caption)
     run = Run(Desk(ram="4 GiB", page="8 KiB", struct="40"), lab)
     for work in (Work("4 GiB", "4 KiB", "56"), Work("4 GiB", "4 KiB", "64"), Work("1 TiB", "4 KiB", "64")):
         run.make(work)
@@ -63,7 +66,7 @@ class MemMapLab:
     view = View(lambda desk: (desk.ram, desk.page, desk.struct))
     phrases: Mapping[str, str] = {}
 
-    def __init__(self, title: Text = "What does it cost to describe every page?", caption: Text = "") -> None:
+    def __init__(self, title: Text = TITLE, caption: Text = "") -> None:
         self.title = title
         self.caption = caption
 
@@ -81,7 +84,7 @@ class MemMapLab:
         shares = tuple(round(100 * each / parse_size(other), 4) for other in PAGES)
         return {
             "": Stage(self.title, ("t", "p"), (_form(state),), (), self.caption, (("t", "t", "p"),)),
-            "t": Table("The cost of mem_map", STRUCTS[struct], ("sum", "result"), tuple(rows), "lr"),
+            "t": Table(_("The cost of mem_map"), STRUCTS[struct], ("sum", "result"), tuple(rows), "lr"),
             **rows,
             "p": Plot("Share of memory", "by size of page", ("p:share",), "bars", "page", "%", names=PAGES,
                       top=1.8),
@@ -91,7 +94,8 @@ class MemMapLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return what was worked out."""
         assert isinstance(event, Called)
-        return "other", ftrace(event.events), f"One struct page for each page: {event.answer} of memory."
+        words = _("One struct page for each page: {amount} of memory.", amount=event.answer)
+        return "other", ftrace(event.events), words
 
     def ask(self, before: tuple[str, str, str], after: tuple[str, str, str], events: Sequence[Event]) -> Question:
         """Ask for the share of memory: it goes with the struct and the page, and not with the memory."""
@@ -101,7 +105,7 @@ class MemMapLab:
         likely = (each for each in (was, grown, 2 * right, right // 2, 4 * right) if each < 10_000)
         shares, answer = among(right, likely)
         options = tuple(f"{each / 100:.2f} %" for each in shares)
-        return Question("What share of all memory will that be?", options, answer)
+        return Question(_("What share of all memory will that be?"), options, answer)
 
     def read(self, action: Mapping[str, Any]) -> Work:
         """Return the sum that an action asks for; ValueError if a size is none of those on offer."""

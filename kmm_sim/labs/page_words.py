@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from kmm_sim.catalogue import _
 from kmm_sim.mm.events import (
     BadPage,
     FlusherWrite,
@@ -44,21 +45,25 @@ def sentence(event: Event) -> str:
         case SetZoneFlag(zone, flag, on):
             return f"{'Noted' if on else 'No longer true'} of zone {zone}: {FLAGS[flag]}."
         case SetBoost(zone, 0):
-            return f"The marks of zone {zone} are no longer raised."
+            return _("The marks of zone {zone} are no longer raised.", zone=zone)
         case SetBoost(zone, boost):
-            return f"The marks of zone {zone} are raised by {_pages(boost)}, so that kswapd frees more."
+            return _("The marks of zone {zone} are raised by {pages}, so that kswapd frees more.",
+                     zone=zone, pages=_pages(boost))
         case SetHighatomic(zone, pages):
             return f"Zone {zone} keeps {_pages(pages)} for urgent requests of high order now."
         case SetWatermarks(zone, (least, low, high, *_)):
-            return f"The marks of zone {zone} are computed anew: min {least}, low {low}, high {high} pages."
+            return _("The marks of zone {zone} are computed anew: min {least}, low {low}, high {high} pages.",
+                     zone=zone, least=least, low=low, high=high)
         case PageRefMod(pfn, count, val):
-            return f"A reference to pfn {pfn} is {'taken' if val > 0 else 'given back'}: {count} now."
+            if val > 0:
+                return _("A reference to pfn {pfn} is taken: {count} now.", pfn=pfn, count=count)
+            return _("A reference to pfn {pfn} is given back: {count} now.", pfn=pfn, count=count)
         case HeadRemains(pfn):
-            return f"Somebody still refers to pfn {pfn}: that page stays, the rest of its block is freed."
+            return _("Somebody still refers to pfn {pfn}: that page stays, the rest of its block is freed.", pfn=pfn)
         case BadPage(pfn, reason):
             return f"Page {pfn} does not look unused ({reason}): its block is never used again."
         case SlowPath(stage, reason):
-            return f"Next on the slow path: {stage}. {reason[:1].upper()}{reason[1:]}."
+            return _("Next on the slow path: {stage}. {reason}.", stage=stage, reason=reason[:1].upper() + reason[1:])
         case MmLruInsertion(pfn, anon):
             return f"pfn {pfn}, {'anonymous memory' if anon else 'a page of a file'}, may be reclaimed from now on."
         case _:
@@ -74,23 +79,24 @@ def _reclaim(event: Event) -> str:
         case MmVmscanKswapdSleep(nid):
             return f"kswapd of node {nid} has done what it could, and sleeps."
         case MmVmscanDirectReclaimBegin(order):
-            return f"Who asks for order {order} begins to reclaim pages himself."
+            return _("Who asks for order {order} begins to reclaim pages himself.", order=order)
         case MmVmscanDirectReclaimEnd(reclaimed):
-            return f"Direct reclaim is over: it has freed {_pages(reclaimed)}."
+            return _("Direct reclaim is over: it has freed {pages}.", pages=_pages(reclaimed))
         case MmVmscanWriteFolio(pfn):
             return f"pfn {pfn} is written to swap by whoever reclaims: it is clean now."
         case FlusherWrite(pfn):
-            return f"The flusher threads write pfn {pfn} to its file: it is clean now."
+            return _("The flusher threads write pfn {pfn} to its file: it is clean now.", pfn=pfn)
         case MmCompactionBegin(zone, order):
-            return f"Compaction begins to make a block of order {order} in zone {zone}."
+            return _("Compaction begins to make a block of order {order} in zone {zone}.", order=order, zone=zone)
         case MmCompactionEnd(zone, success):
             return f"Compaction of zone {zone} {'has made the block' if success else 'could not make the block'}."
         case MmMigratePage(pfn, to):
-            return f"What was in pfn {pfn} is in pfn {to} now, and so is its owner."
+            return _("What was in pfn {pfn} is in pfn {to} now, and so is its owner.", pfn=pfn, to=to)
         case OutOfMemory(order):
-            return f"Nothing is left to reclaim for a request of order {order}: somebody has to give up his memory."
+            return _("Nothing is left to reclaim for a request of order {order}: somebody has to give up his memory.",
+                     order=order)
         case MarkVictim(pid, comm):
-            return f"The OOM killer has chosen {comm}, process {pid}."
+            return _("The OOM killer has chosen {comm}, process {pid}.", comm=comm, pid=pid)
     return ""
 
 

@@ -51,6 +51,8 @@ from kmm_sim.workload import play, traffic
 
 __all__ = ["Allocate", "Look", "OnPage", "PagesLab", "Write", "look", "pages_lab"]
 
+TITLE = _("Every page of the machine")
+
 MASKS = {
     gfp_names(mask): int(mask)
     for mask in (
@@ -91,7 +93,7 @@ def pages_lab(
     ``calls`` are made first, and are the recorded run that the lab opens with: ``Allocate``,
     ``Look``, ``OnPage`` and ``Write`` of this module.  ValueError if there is no page ``pfn``.
     """
-    lab = PagesLab(title or _("Every page of the machine"), caption, machine is not None and bool(machine.node.highmem))
+    lab = PagesLab(title or TITLE, caption, machine is not None and bool(machine.node.highmem))
     if machine is not None:
         return Bench(_opened(lab, calls, machine, pfn), Opening("pages"), link)
     opening = Opening("pages", partial(_small, lab, tuple(calls), pfn), {"memory": SMALL})
@@ -226,7 +228,7 @@ class PagesLab:
     view = View(look)
     phrases: Mapping[str, str] = {}
 
-    def __init__(self, title: Text = "Every page of the machine", caption: Text = "", highmem: bool = False) -> None:
+    def __init__(self, title: Text = TITLE, caption: Text = "", highmem: bool = False) -> None:
         self.title = title
         self.caption = caption
         self.highmem = highmem

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.ask import Asking
 from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.phrases import PHRASES
@@ -194,7 +195,7 @@ class Run:
         """Let the machine have just the calls behind it that stand: from a copy, and what came after it."""
         made, state = self.saved if self.saved[0] <= len(self.calls) else (0, self.first)
         _restore(self.machine, _copy(state))
-        for call, _ in self.calls[made:]:
+        for call, _text in self.calls[made:]:
             call(self.machine)
 
     def _forget_copy(self) -> None:
@@ -241,7 +242,7 @@ class Run:
         if isinstance(event, On):
             return ["on", event.machine, self._told(event.event)]
         if isinstance(event, Called) and event.answer is ELSEWHERE:
-            return ["other", ftrace(event.events), "This was done in a cell."]
+            return ["other", ftrace(event.events), _("This was done in a cell.")]
         told = self.lab.tell(event)
         if self._room is not None:
             self._room.hear(str(told[-1]) if told[0] == "other" else (f"says.{told[0]}", *told[1:]))

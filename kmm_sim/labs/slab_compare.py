@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
@@ -114,7 +115,7 @@ def three_slabs_lab(
 
 def _start(script: str, a: int, b: int, pages: int, title: str, caption: str) -> Run:
     desk = _desk((a, b), pages)
-    run = Run(desk, ThreeSlabsLab((a, b), title or "The same objects in SLAB, SLUB and SLOB", caption))
+    run = Run(desk, ThreeSlabsLab((a, b), title or _("The same objects in SLAB, SLUB and SLOB"), caption))
     for call in _recorded(desk, script):
         run.make(call)
     run.keep_as_recorded()
@@ -151,7 +152,7 @@ class Get:
     def __call__(self, desk: ThreeDesk) -> str:
         """Make the calls; return what became of them as a sentence."""
         before = _pages(desk)
-        for _ in range(self.count):
+        for _time in range(self.count):
             got = {name: machine.kmem_cache_alloc(cache_of(machine, self.cache), GFP_KERNEL)
                    for name, machine in desk.machines.items()}  # fmt: skip
             desk.held = desk.held | {_letter(desk.made): (self.cache, got)}
@@ -274,7 +275,7 @@ class ThreeSlabsLab:
         changed = tuple(name for name in ALLOCATORS if _pages_of(after, name) != _pages_of(before, name))
         options = [*dict.fromkeys(((), *((name,) for name in ALLOCATORS), changed, tuple(ALLOCATORS)))]
         takes = len(after.held) > len(before.held)
-        text = "Which of them need new pages for it?" if takes else "Which of them give pages back?"
+        text = _("Which of them need new pages for it?") if takes else _("Which of them give pages back?")
         return Question(text, tuple(map(_named, options)), options.index(changed))
 
     def read(self, action: Mapping[str, Any]) -> Call:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
@@ -110,7 +111,7 @@ def slab_debug_lab(
 def _start(script: str, size: int, debug: str, hardened: bool, title: str, caption: str) -> Run:
     desk = _desk(size, debug, hardened)
     name = f"slab_debug={debug}" if debug else "no checks"
-    run = Run(desk, SlabDebugLab(size, title or f"The bytes of an object, {name}", caption))
+    run = Run(desk, SlabDebugLab(size, title or _("The bytes of an object, {name}", name=name), caption))
     for call in _recorded(desk, script):
         run.make(call)
     run.keep_as_recorded()
@@ -141,15 +142,16 @@ class Take:
         seen = len(desk.machine.dmesg)
         ptr = desk.machine.kmem_cache_alloc(desk.cache, GFP_KERNEL)
         if not ptr:
-            return "The caller gets NULL."
-        looked = "The kernel looks at the free object first, and finds that somebody wrote to it. "
+            return _("The caller gets NULL.")
+        looked = _("The kernel looks at the free object first, and finds that somebody wrote to it. ")
         found = looked if _reported(desk, seen) else ""
         slab = slabs_of(desk.cache)[0]
         index = (ptr - slab.base) // desk.cache.size
         if not 0 <= index < slab.objects:
-            return f"{found}It uses that slab no more: the caller gets {ptr:#x}, of another slab."
+            return _("{found}It uses that slab no more: the caller gets {ptr:#x}, of another slab.",
+                     found=found, ptr=ptr)
         desk.chosen, desk.held = index, (*desk.held, index)
-        return f"{found}The caller gets object {index}, at {ptr:#x}."
+        return _("{found}The caller gets object {index}, at {ptr:#x}.", found=found, index=index, ptr=ptr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,8 @@ class GiveBack:
         desk.machine.kmem_cache_free(desk.cache, _address(desk, self.index))
         desk.chosen = self.index
         if _reported(desk, seen):
-            return f"The kernel looks around object {self.index}, and does not like what it sees: read its report."
+            return _("The kernel looks around object {index}, and does not like what it sees: read its report.",
+                     index=self.index)
         if self.index not in desk.held:
             return f"Object {self.index} was free already, and nobody notices: it is on the freelist twice."
         desk.held = tuple(index for index in desk.held if index != self.index)
@@ -195,8 +198,8 @@ class Write:
         region = next((each.name for each in object_layout(desk.cache, free)
                        if each.start <= self.offset < each.start + each.size), "the next object’s place")
         if region == "object":
-            return "The object is free: use after free." if free else "A byte of the object: all is well."
-        return f"That byte is no part of the object: it belongs to the {region}. Nothing happens, yet."
+            return _("The object is free: use after free.") if free else _("A byte of the object: all is well.")
+        return _("That byte is no part of the object: it belongs to the {region}. Nothing happens, yet.", region=region)
 
 
 def _reported(desk: DebugDesk, seen: int) -> bool:
@@ -269,7 +272,7 @@ class SlabDebugLab:
         """Ask what the kernel finds: a wrong write is found by a later call, by some check, or never."""
         found = _finding(after.report) if after.lines > before.lines else FINDINGS[0]
         options = (*FINDINGS, found) if found not in FINDINGS else FINDINGS
-        return Question("What will the kernel write in its log?", options, options.index(found))
+        return Question(_("What will the kernel write in its log?"), options, options.index(found))
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: take, write or free.  Raises ValueError if it is none."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from kmm_sim.calls.slab import ALLOCATORS
+from kmm_sim.catalogue import _
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.opening import Opening
@@ -26,6 +27,8 @@ from kmm_sim.trace import Event
 from kmm_sim.workload import Workload, everyday
 
 __all__ = ["Begin", "Pass", "Setting", "WorkloadDesk", "WorkloadLab", "workload_lab"]
+
+TITLE = _("Minutes of traffic, on two machines")
 
 MEMORY = "32 MiB"
 STEP = 10  # seconds of one recorded call
@@ -132,7 +135,8 @@ class Begin:
         """Begin anew."""
         desk.settings = desk.settings | {self.name: self.setting}
         _start(desk)
-        return f"Both machines begin anew. {self.name} has {self.setting}.{LOG}sim_begin: seed={desk.seed}"
+        words = _("Both machines begin anew. {name} has {setting}.", name=self.name, setting=self.setting)
+        return f"{words}{LOG}sim_begin: seed={desk.seed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,7 @@ class WorkloadLab:
 
     phrases: Mapping[str, str] = {}
 
-    def __init__(self, title: Text = "Minutes of traffic, on two machines", caption: Text = "") -> None:
+    def __init__(self, title: Text = TITLE, caption: Text = "") -> None:
         self.title = title
         self.caption = caption
         self.view = View(_look)
@@ -298,7 +302,7 @@ def workload_lab(
     The recorded run is ``seconds`` long.  The same seed brings the same traffic; ``link`` is what "Copy
     link" gives.  Raises ValueError for seconds out of range.
     """
-    lab = WorkloadLab(title or "Minutes of traffic, on two machines", caption)
+    lab = WorkloadLab(title or TITLE, caption)
     settings = {"A": a or Setting(load=50), "B": b or Setting()}
     opening = Opening("workload", partial(_run, lab, settings), {"seconds": seconds, "seed": seed})
     return Bench(opening.run(), opening, link)
