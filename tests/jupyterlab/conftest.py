@@ -118,7 +118,7 @@ def lab_page(lab: Lab, browser: Browser) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     foreign = []
     page.on("request", lambda r: None if r.url.startswith((lab.url, "data:", "blob:")) else foreign.append(r.url))
-    page.goto(f"{lab.url}/lab?token={lab.token}")
+    page.goto(f"{lab.url}/lab?reset&token={lab.token}")  # whatever another page has left open
     page.locator(".jp-DirListing-item").first.wait_for(timeout=60_000)
     yield page
     page.close()
