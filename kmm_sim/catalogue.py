@@ -50,4 +50,3 @@ def _(text: str, **gaps: object) -> str:
 def ngettext(one: str, many: str, n: int, **gaps: object) -> str:
     """Return the one of two texts (in other languages, of more) that goes with ``n``, which is a gap in it too."""
     return _spoken.ngettext(one, many, n).format(n=n, **gaps)
-

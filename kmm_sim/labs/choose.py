@@ -343,7 +343,8 @@ class ChooseLab:
         tempting = [name for name, tempts in FUNCTIONS.items() if tempts(after.need)]
         names = list(FUNCTIONS)
         options, answer = among(names.index(right), map(names.index, (*tempting, *FALLBACK)))
-        return Question(f"{after.need}. Which call?", tuple(f"{names[each]}()" for each in options), answer, hides=True)
+        calls = tuple(f"{names[each]}()" for each in options)
+        return Question(_("{need}. Which call?", need=after.need), calls, answer, hides=True)
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for ``{"do": "choose", "size": ..., "need": [words]}``.  Raises ValueError if it is none."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from kmm_sim.catalogue import _
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.mm.events import (
     BadPage,
     FlusherWrite,
@@ -33,9 +33,9 @@ from kmm_sim.trace import Event
 __all__ = ["sentence"]
 
 FLAGS = {
-    ZoneFlag.BOOSTED_WATERMARK: "its marks are raised, and kswapd is to be woken",
-    ZoneFlag.RECLAIM_ACTIVE: "kswapd is at work in it",
-    ZoneFlag.BELOW_HIGH: "it is below its high mark",
+    ZoneFlag.BOOSTED_WATERMARK: _("its marks are raised, and kswapd is to be woken"),
+    ZoneFlag.RECLAIM_ACTIVE: _("kswapd is at work in it"),
+    ZoneFlag.BELOW_HIGH: _("it is below its high mark"),
 }
 
 
@@ -43,14 +43,16 @@ def sentence(event: Event) -> str:
     """Return what an event means; "" for one that is told elsewhere."""
     match event:
         case SetZoneFlag(zone, flag, on):
-            return f"{'Noted' if on else 'No longer true'} of zone {zone}: {FLAGS[flag]}."
+            if on:
+                return _("Noted of zone {zone}: {flag}.", zone=zone, flag=FLAGS[flag])
+            return _("No longer true of zone {zone}: {flag}.", zone=zone, flag=FLAGS[flag])
         case SetBoost(zone, 0):
             return _("The marks of zone {zone} are no longer raised.", zone=zone)
         case SetBoost(zone, boost):
             return _("The marks of zone {zone} are raised by {pages}, so that kswapd frees more.",
                      zone=zone, pages=_pages(boost))
         case SetHighatomic(zone, pages):
-            return f"Zone {zone} keeps {_pages(pages)} for urgent requests of high order now."
+            return _("Zone {zone} keeps {pages} for urgent requests of high order now.", zone=zone, pages=_pages(pages))
         case SetWatermarks(zone, (least, low, high, *_)):
             return _("The marks of zone {zone} are computed anew: min {least}, low {low}, high {high} pages.",
                      zone=zone, least=least, low=low, high=high)
@@ -61,11 +63,14 @@ def sentence(event: Event) -> str:
         case HeadRemains(pfn):
             return _("Somebody still refers to pfn {pfn}: that page stays, the rest of its block is freed.", pfn=pfn)
         case BadPage(pfn, reason):
-            return f"Page {pfn} does not look unused ({reason}): its block is never used again."
+            return _("Page {pfn} does not look unused ({reason}): its block is never used again.",
+                     pfn=pfn, reason=reason)
         case SlowPath(stage, reason):
             return _("Next on the slow path: {stage}. {reason}.", stage=stage, reason=reason[:1].upper() + reason[1:])
         case MmLruInsertion(pfn, anon):
-            return f"pfn {pfn}, {'anonymous memory' if anon else 'a page of a file'}, may be reclaimed from now on."
+            if anon:
+                return _("pfn {pfn}, anonymous memory, may be reclaimed from now on.", pfn=pfn)
+            return _("pfn {pfn}, a page of a file, may be reclaimed from now on.", pfn=pfn)
         case _:
             return _reclaim(event)
 
@@ -73,23 +78,25 @@ def sentence(event: Event) -> str:
 def _reclaim(event: Event) -> str:
     match event:
         case MmVmscanWakeupKswapd(nid, _, order):
-            return f"kswapd of node {nid} is woken, for a request of order {order}."
+            return _("kswapd of node {nid} is woken, for a request of order {order}.", nid=nid, order=order)
         case MmVmscanKswapdWake(nid):
-            return f"kswapd of node {nid} is awake and begins to reclaim."
+            return _("kswapd of node {nid} is awake and begins to reclaim.", nid=nid)
         case MmVmscanKswapdSleep(nid):
-            return f"kswapd of node {nid} has done what it could, and sleeps."
+            return _("kswapd of node {nid} has done what it could, and sleeps.", nid=nid)
         case MmVmscanDirectReclaimBegin(order):
             return _("Who asks for order {order} begins to reclaim pages himself.", order=order)
         case MmVmscanDirectReclaimEnd(reclaimed):
             return _("Direct reclaim is over: it has freed {pages}.", pages=_pages(reclaimed))
         case MmVmscanWriteFolio(pfn):
-            return f"pfn {pfn} is written to swap by whoever reclaims: it is clean now."
+            return _("pfn {pfn} is written to swap by whoever reclaims: it is clean now.", pfn=pfn)
         case FlusherWrite(pfn):
             return _("The flusher threads write pfn {pfn} to its file: it is clean now.", pfn=pfn)
         case MmCompactionBegin(zone, order):
             return _("Compaction begins to make a block of order {order} in zone {zone}.", order=order, zone=zone)
         case MmCompactionEnd(zone, success):
-            return f"Compaction of zone {zone} {'has made the block' if success else 'could not make the block'}."
+            if success:
+                return _("Compaction of zone {zone} has made the block.", zone=zone)
+            return _("Compaction of zone {zone} could not make the block.", zone=zone)
         case MmMigratePage(pfn, to):
             return _("What was in pfn {pfn} is in pfn {to} now, and so is its owner.", pfn=pfn, to=to)
         case OutOfMemory(order):
@@ -101,4 +108,4 @@ def _reclaim(event: Event) -> str:
 
 
 def _pages(count: int) -> str:
-    return f"{count} page{'s' * (count != 1)}"
+    return ngettext("{n} page", "{n} pages", count)

@@ -195,7 +195,7 @@ class Run:
         """Let the machine have just the calls behind it that stand: from a copy, and what came after it."""
         made, state = self.saved if self.saved[0] <= len(self.calls) else (0, self.first)
         _restore(self.machine, _copy(state))
-        for call, _text in self.calls[made:]:
+        for call, _frames in self.calls[made:]:
             call(self.machine)
 
     def _forget_copy(self) -> None:

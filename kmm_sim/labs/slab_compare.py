@@ -152,7 +152,7 @@ class Get:
     def __call__(self, desk: ThreeDesk) -> str:
         """Make the calls; return what became of them as a sentence."""
         before = _pages(desk)
-        for _time in range(self.count):
+        for _turn in range(self.count):
             got = {name: machine.kmem_cache_alloc(cache_of(machine, self.cache), GFP_KERNEL)
                    for name, machine in desk.machines.items()}  # fmt: skip
             desk.held = desk.held | {_letter(desk.made): (self.cache, got)}

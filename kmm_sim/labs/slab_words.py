@@ -153,7 +153,7 @@ def _place(place: str) -> str:
 
 
 def _pages(order: int) -> str:
-    return _("{order} pages", order=1 << order) if order else _("one page")
+    return _("{count} pages", count=1 << order) if order else _("one page")
 
 
 def _whose(cpu: int) -> str:

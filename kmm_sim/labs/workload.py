@@ -148,7 +148,8 @@ class WorkloadState:
     failures: Mapping[str, int]
 
 
-TURNS = (f"less, by {TURN} points or more", "about as much", f"more, by {TURN} points or more")
+TURNS = (_("less, by {turn} points or more", turn=TURN), _("about as much"),
+         _("more, by {turn} points or more", turn=TURN))
 
 
 class WorkloadLab:
@@ -182,7 +183,7 @@ class WorkloadLab:
             return None
         was, now = (round(100 * state.samples[name][-1].unusable[ORDER]) for state in (before, after))
         answer = 1 + (now - was >= TURN) - (was - now >= TURN)
-        text = f"{name}: {was} % of its free memory is of no use for 16 pages in a row. And then?"
+        text = _("{name}: {was} % of its free memory is of no use for 16 pages in a row. And then?", name=name, was=was)
         return Question(text, TURNS, answer)
 
     def read(self, action: Mapping[str, Any]) -> Call:
