@@ -131,14 +131,14 @@ def python_way(live):
 
 
 @IN_BOTH
-def test_after_one_visit_the_whole_book_is_there_without_a_host(reader, host, built_book):
+def test_after_one_visit_the_whole_book_is_there_without_a_host(reader, host, built_book, engine):
     live = visit(reader, host + CHAPTER)
     wait_kept(live)
     assert "Kept for offline." in live.page.locator(".kmm-live").inner_text()
     live.page.close()
     Host.down = True
     page = reader.new_page()
-    for file in sorted(built_book.glob("book/*.html")):
+    for file in sorted(built_book.glob("book/*.html"))[:: 1 if engine == "chromium" else 4]:
         page.goto(f"{host}book/{file.name}")
         assert page.locator("article h1").count() == 1, file.name
         page.wait_for_function(STYLED)  # those too that come with Python
