@@ -1,6 +1,7 @@
 """Every sentence that an exercise or a lab says can be translated: it stands in ``_()`` or ``ngettext()``, whole."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from babel.messages.mofile import write_mo
 import kmm_sim.exercises
 import kmm_sim.labs
 from kmm_sim import catalogue
+from kmm_sim.labs.forms import Number, sentence
 
 MODULES = [path for package in (kmm_sim.exercises, kmm_sim.labs)
            for path in sorted(Path(package.__file__).parent.glob("*.py"))]
 MARKS = {"_", "ngettext"}
+ROOT = Path(__file__).parents[1]
 KERNEL = re.compile(r"(Node \S+ zone|BUG:|WARNING:|Oops:|Mem-Info:|Call Trace:|CPU:)")
 
 
@@ -53,6 +56,29 @@ def test_a_marked_text_is_a_constant(module):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
             texts = node.args[:1] if node.func.id == "_" else node.args[:2]
             assert all(isinstance(text, ast.Constant) for text in texts), f"{module.name} line {node.lineno}"
+
+
+@pytest.fixture(scope="session")
+def unmarked():
+    """Texts outside of the catalogue by lab, of whole labs in a language of brackets."""
+    done = subprocess.run([sys.executable, "-m", "tests.labs.unmarked"], capture_output=True, text=True, check=True,
+                          cwd=ROOT)
+    return json.loads(done.stdout)
+
+
+def test_a_whole_lab_says_nothing_but_what_is_in_the_catalogue(unmarked):
+    """All its titles, labels, options, sentences, in all its frames; of what is left, each word is the kernel's."""
+    assert len(unmarked) > 10
+    assert not {lab: texts for lab, texts in unmarked.items() if texts}
+
+
+def test_a_form_that_is_a_sentence_keeps_the_order_of_its_gaps():
+    """A link has what is in them, in that order."""
+    size, need = Number("size", "", 1, 1, 9), Number("need", "", 1, 1, 9)
+    assert sentence("I need {size} bytes: {need}", size=size, need=need) == ("I need ", size, " bytes: ", need)
+    for other in ("{need}: {size}", "{size}", "{size} {need} {more}"):
+        with pytest.raises(ValueError, match="in this order"):
+            sentence(other, size=size, need=need)
 
 
 def test_the_exercises_need_nothing_visual():

@@ -15,6 +15,7 @@ from typing import Any
 from kmm_sim.catalogue import _
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.buddy import LETTERS, MASKS, Allocate, BuddyLab
+from kmm_sim.labs.forms import sentence
 from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.run import Call
 from kmm_sim.labs.scene import (
@@ -54,6 +55,13 @@ SCRIPTS = {
     "free the odd ones": _("every held single page with an odd pfn"),
     "some traffic": _("16 random steps, drawn from the seed"),
 }
+SPOKEN = {
+    "take every page": _("take every page"),
+    "free the even ones": _("free the even ones"),
+    "free the odd ones": _("free the odd ones"),
+    "some traffic": _("some traffic"),
+}
+"""The names of SCRIPTS as a reader sees them."""
 THRESHOLD = 0.5
 """Up to this index the kernel rather reclaims, above it compacts: vm.extfrag_threshold."""
 
@@ -135,7 +143,8 @@ class Script:
 
     def text(self) -> Text:
         """Return it in words."""
-        return f"/* {self.name} */" if self.name != "some traffic" else f"/* traffic, seed {self.seed} */"
+        return f"/* {SPOKEN[self.name]} */" if self.name != "some traffic" else _("/* traffic, seed {seed} */",
+                                                                                  seed=self.seed)
 
     def __call__(self, machine: Machine) -> int:
         """Make the calls; return how many."""
@@ -251,9 +260,11 @@ def _forms(forms: tuple[Form, ...], scripts: Mapping[str, str], cpu_lists: bool)
     alloc = replace(forms[0], parts=tuple(
         replace(part, options=tuple(MORE_MASKS)) if isinstance(part, Choice) else part for part in forms[0].parts))
     first = "take every page" if "take every page" in scripts else "some traffic"
-    name = Choice("name", _("what to do"), tuple(scripts), first, tuple(scripts.values()))
+    words = tuple(SPOKEN[name] for name in scripts)
+    name = Choice("name", _("what to do"), tuple(scripts), first, tuple(scripts.values()), words)
     seed = Number("seed", _("seed of the traffic"), 1, 0, 999)
-    script = Form("script", ("/* ", name, ", seed ", seed, " */"), _("Do it"), _("several calls at once"))
+    parts = sentence(_("/* {name}, seed {seed} */"), name=name, seed=seed)
+    script = Form("script", parts, _("Do it"), _("several calls at once"))
     drain = Form("drain", ("drain_all_pages(NULL);",), _("Drain"), "void drain_all_pages(struct zone *zone);")
     return (alloc, *forms[1:], script, *((drain,) if cpu_lists else ()))
 
@@ -305,7 +316,7 @@ def _fragmentation(state: Snapshot) -> dict[str, Node]:
         unusable, index = unusable_free_index(zone, order), fragmentation_index(zone, order)
         rows[f"x:{order}"] = Row((order, f"{unusable:.0%}", "" if index < 0 else f"{index:.3f}", _reading(zone, order)),
                                  mark="yes" if index < 0 else "no")
-    columns = ("order", _("of no use"), "index", _("a request"))
+    columns = (_("order"), _("of no use"), _("index"), _("a request"))
     note = _("zone {zone}, by order", zone=zone.name)
     return {"x": Table(_("Fragmentation"), note, columns, tuple(rows), "rrrl"), **rows}
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmm_sim.catalogue import _
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.forms import sentence
 from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Run
@@ -53,14 +54,17 @@ WORDS = {
     "contiguous": "contiguous",
     "cannot sleep": "atomic",
 }
+"""What may be special about a need, as scripts and links have it."""
+SPOKEN = (_("per CPU"), _("device"), _("must not fail"), _("many alike"), _("contiguous"), _("cannot sleep"))
 SAYS = (
-    "each CPU has one of its own, such as a counter",
-    "a device reads or writes it: DMA",
-    "without it the machine cannot go on: writing a page out, to free memory",
-    "thousands of the same structure come and go",
-    "in one piece in physical memory, though no device of the DMA interface asks for it",
-    "an interrupt handler, or a spinlock is held",
+    _("each CPU has one of its own, such as a counter"),
+    _("a device reads or writes it: DMA"),
+    _("without it the machine cannot go on: writing a page out, to free memory"),
+    _("thousands of the same structure come and go"),
+    _("in one piece in physical memory, though no device of the DMA interface asks for it"),
+    _("an interrupt handler, or a spinlock is held"),
 )
+TITLE = _("Which allocator?")
 FIRST = (
     "24; 40 many alike; 20480 contiguous; 200000; 65536 device; 8 per CPU; 256 must not fail, cannot sleep; "
     "200000 cannot sleep"
@@ -81,10 +85,11 @@ class Need:
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= LARGEST:
-            raise ValueError(f"this lab decides for 1 to {LARGEST} bytes, not {self.size}")
+            raise ValueError(_("this lab decides for 1 to {most} bytes, not {size}", most=LARGEST, size=self.size))
 
     def __str__(self) -> str:
-        return ", ".join([f"{self.size} bytes", *(word for word, name in WORDS.items() if getattr(self, name))])
+        special = (word for word, name in zip(SPOKEN, WORDS.values(), strict=True) if getattr(self, name))
+        return ", ".join([ngettext("{n} byte", "{n} bytes", self.size), *special])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,7 @@ def _by_kind(need: Need, gfp: str) -> Decision | None:
     answers = [Answer(question, "no", why) for question, why in zip(QUESTIONS, _PLAIN, strict=False)]
     if need.percpu:
         answers[0] = Answer(QUESTIONS[0], "yes", _("Then no locks, and no cache line goes back and forth."), True)
-        warning = "alloc_percpu() may sleep: call it before you take the lock." if need.atomic else ""
+        warning = _("alloc_percpu() may sleep: call it before you take the lock.") if need.atomic else ""
         return Decision(tuple(answers[:1]), "alloc_percpu", f"__alloc_percpu({need.size}, 8)", warning)
     if need.device:
         answers[1] = Answer(QUESTIONS[1], "yes", _("The DMA interface knows what the device can reach."), True)
@@ -273,15 +278,19 @@ class Choose:
         decision = decide(self.need)
         desk.machine, desk.need = _used_machine(), self.need
         desk.made = _make(desk.machine, self.need, decision.interface)
-        came = f"{desk.made.room} bytes in {_pages(desk.made.pfns)}" if desk.made.address else "NULL"
-        return f"{self.need}: {decision.call}. It gives {came}. {decision.warning}".rstrip()
+        came = "NULL"
+        if desk.made.address:
+            came = _("{room} bytes in {pages}", room=desk.made.room, pages=_pages(desk.made.pfns))
+        said = _("{need}: {call}. It gives {came}.", need=self.need, call=decision.call, came=came)
+        return f"{said} {decision.warning}".rstrip()
 
 
 def _pages(pfns: tuple[int, ...]) -> str:
     if len(pfns) == 1:
-        return f"page {pfns[0]}"
-    row = " in a row" if _in_a_row(pfns) else ", scattered"
-    return f"{len(pfns)} pages{row}"
+        return _("page {pfn}", pfn=pfns[0])
+    if _in_a_row(pfns):
+        return _("{n} pages in a row", n=len(pfns))
+    return _("{n} pages, scattered", n=len(pfns))
 
 
 def _in_a_row(pfns: tuple[int, ...]) -> bool:
@@ -319,14 +328,14 @@ class ChooseLab:
 
     phrases: Mapping[str, str] = {}
 
-    def __init__(self, title: Text = "Which allocator?", caption: Text = "") -> None:
+    def __init__(self, title: Text = TITLE, caption: Text = "") -> None:
         self.title = title
         self.caption = caption
         self.view = View(lambda desk: ChooseState(desk.need, desk.made, snapshot(desk.machine)))
 
     def draw(self, state: ChooseState) -> Scene:
         """Return the scene of a state: the questions, what the call gave, the pages it lies in."""
-        kinds = (Kind("Y", 2, "yours"), Kind("o", 1, "somebody else’s"))
+        kinds = (Kind("Y", 2, _("yours")), Kind("o", 1, _("somebody else’s")))
         stage = Stage(self.title, ("w", "r", "m"), (_form(),), kinds, self.caption, (("w", "r"), ("m",)), 1)
         return {"": stage, **_flow(state), **_result(state), **_cells(state)}
 
@@ -349,24 +358,25 @@ class ChooseLab:
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for ``{"do": "choose", "size": ..., "need": [words]}``.  Raises ValueError if it is none."""
         if action.get("do") != "choose":
-            raise ValueError(f"{action.get('do')!r} is nothing that this lab can do")
+            raise ValueError(_("{other!r} is nothing that this lab can do", other=action.get("do")))
         size, words = action.get("size"), action.get("need") or []
         if isinstance(size, bool) or not isinstance(size, int):
-            raise ValueError(f"a size is a whole number of bytes, not {size!r}")
+            raise ValueError(_("a size is a whole number of bytes, not {size!r}", size=size))
         return Choose(_need(size, words))
 
 
 def _need(size: int, words: Iterable[str]) -> Need:
     unknown = [word for word in words if word not in WORDS]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is none of {', '.join(WORDS)}")
+        raise ValueError(_("{word!r} is none of {words}", word=unknown[0], words=", ".join(WORDS)))
     return Need(size, **{WORDS[word]: True for word in words})
 
 
 def _form() -> Form:
-    size = Number("size", "how many bytes", 40, 1, LARGEST, step=8)
-    need = Flags("need", "what is special about them", tuple(WORDS), (), SAYS)
-    return Form("choose", ("I need ", size, " bytes: ", need), "Decide", "which interface, and what it gives")
+    size = Number("size", _("how many bytes"), 40, 1, LARGEST, step=8)
+    need = Flags("need", _("what is special about them"), tuple(WORDS), (), SAYS, SPOKEN)
+    parts = sentence(_("I need {size} bytes: {need}"), size=size, need=need)
+    return Form("choose", parts, _("Decide"), _("which interface, and what it gives"))
 
 
 def _flow(state: ChooseState) -> dict[str, Node]:
@@ -375,20 +385,23 @@ def _flow(state: ChooseState) -> dict[str, Node]:
     for number, question in enumerate(QUESTIONS):
         answer = decision.answers[number] if decision and number < len(decision.answers) else None
         nodes[f"w:{number}"] = _step(question, answer, decision)
-    verdict = decision.call if decision else "say what you need"
-    nodes["w:call"] = Step("The call", "now" if decision else "todo", verdict, decision.warning if decision else "")
-    note = str(state.need) if state.need is not None else "the first question that decides, decides"
-    return {"w": Flow("The decision", note, tuple(nodes)), **nodes}
+    verdict = decision.call if decision else _("say what you need")
+    nodes["w:call"] = Step(_("The call"), "now" if decision else "todo", verdict, decision.warning if decision else "")
+    note = str(state.need) if state.need is not None else _("the first question that decides, decides")
+    return {"w": Flow(_("The decision"), note, tuple(nodes)), **nodes}
 
 
 def _step(question: str, answer: Answer | None, decision: Decision | None) -> Step:
     if answer is None:
-        says = "not asked: it is decided" if decision else "not asked yet"
+        says = _("not asked: it is decided") if decision else _("not asked yet")
         return Step(question, "skipped" if decision else "todo", says=says)
-    return Step(question, "done", answer.answer + (": this decides" if answer.decides else ""), answer.why)
+    said = YES_NO[answer.answer]
+    return Step(question, "done", _("{said}: this decides", said=said) if answer.decides else said, answer.why)
 
 
-FACTS = {"call": "call", "answer": "answer", "room": "bytes given", "where": "where", "row": "physically contiguous"}
+YES_NO = {"yes": _("yes"), "no": _("no")}
+FACTS = {"call": _("call"), "answer": _("answer"), "room": _("bytes given"), "where": _("where"),
+         "row": _("physically contiguous")}  # fmt: skip
 
 
 def _result(state: ChooseState) -> dict[str, Node]:
@@ -400,12 +413,13 @@ def _result(state: ChooseState) -> dict[str, Node]:
                                mark="yes" if made.address else "no")  # fmt: skip
         if made.address:
             waste = made.room - state.need.size * (4 if state.need.percpu else 1)
-            rows["r:room"] = Row((FACTS["room"], f"{made.room}, of which {waste} not asked for"))
+            rows["r:room"] = Row((FACTS["room"],
+                                   _("{room}, of which {waste} not asked for", room=made.room, waste=waste)))
             rows["r:where"] = Row((FACTS["where"], _pages(made.pfns)))
             row = "yes" if _in_a_row(made.pfns) and not state.need.percpu else "no"
-            rows["r:row"] = Row((FACTS["row"], row), mark=row)
-    note = "on a machine of 2 MiB whose free memory is in pieces"
-    return {"r": Table("What it gives", note, ("what", "here"), tuple(rows), "lc"), **rows}
+            rows["r:row"] = Row((FACTS["row"], YES_NO[row]), mark=row)
+    note = _("on a machine of 2 MiB whose free memory is in pieces")
+    return {"r": Table(_("What it gives"), note, (_("what"), _("here")), tuple(rows), "lc"), **rows}
 
 
 def _cells(state: ChooseState) -> dict[str, Node]:
@@ -417,7 +431,7 @@ def _cells(state: ChooseState) -> dict[str, Node]:
             blocks[pfn] = Block(held.order, "used", "Y")
         else:
             blocks[pfn] = Block(held.order, "used", "o")
-    panel = Cells("Memory", f"{PAGES} pages of 4 KiB", 0, PAGES, 32)
+    panel = Cells(_("Memory"), _("{pages} pages of 4 KiB", pages=PAGES), 0, PAGES, 32)
     return {"m": panel, **{f"m:{pfn}": blocks[pfn] for pfn in sorted(blocks)}}
 
 
@@ -425,16 +439,16 @@ def parse(script: str) -> tuple[Need, ...]:
     """Return the needs of ``"24; 40 many alike; 65536 device, cannot sleep"``.  Raises ValueError for others."""
     needs = []
     for part in filter(None, map(str.strip, script.split(";"))):
-        size, _, words = part.partition(" ")
+        size, __, words = part.partition(" ")
         if not size.isdecimal():
-            raise ValueError(f"{part!r} does not begin with a number of bytes")
+            raise ValueError(_("{part!r} does not begin with a number of bytes", part=part))
         needs.append(_need(int(size), [word.strip() for word in words.split(",") if word.strip()]))
     return tuple(needs)
 
 
 def _run(script: str, title: str = "", caption: str = "") -> Run:
     desk = ChooseDesk(machine=_used_machine(), need=None, made=None)
-    run = Run(desk, ChooseLab(title or "Which allocator?", caption))
+    run = Run(desk, ChooseLab(title or TITLE, caption))
     for need in parse(script):
         run.make(Choose(need))
     run.keep_as_recorded()

@@ -1,27 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The calls that a reader can make in a lab: words of C, and gaps to fill in.
 
-What goes to ``Lab.read`` is ``{"do": form.does}`` and the value of each gap under its name.
+What goes to ``Lab.read`` is ``{"do": form.does}`` and the value of each gap under its name.  A value
+is the same in every language, and so is the order of the gaps: links have both in them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import Formatter
 
 from kmm_sim.labs.panels import Text
 
-__all__ = ["Choice", "Flags", "Form", "Gap", "Number", "Pick", "Toggle", "Typed"]
+__all__ = ["Choice", "Flags", "Form", "Gap", "Number", "Pick", "Toggle", "Typed", "sentence"]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A gap in a call: one of these words.  ``notes`` may have a note for each."""
+    """A gap in a call: one of these words.  ``notes`` may have a note for each.
+
+    ``words`` is what a reader sees in place of the options, where that is something else.
+    """
 
     choice: str
     label: Text
     options: tuple[str, ...]
     value: str
     notes: tuple[Text, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Pick:
 class Flags:
     """A gap in a call: any of these words, each a check box; a list of those checked.
 
-    ``says`` may have a sentence for each.
+    ``says`` may have a sentence for each; ``words`` is what a reader sees in place of the options.
     """
 
     flags: str
@@ -78,6 +84,7 @@ class Flags:
     options: tuple[str, ...]
     value: tuple[str, ...] = ()
     says: tuple[Text, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +109,14 @@ class Form:
     prototype: Text
     hint: Text = ""
     block: str = ""
+
+
+def sentence(text: str, **gaps: Gap) -> tuple[str | Gap, ...]:
+    """Return the parts of a form that is a sentence, from the sentence with its gaps named.
+
+    Raises ValueError if a translation has other gaps than the form, or has them in another order.
+    """
+    parts = [part for part in Formatter().parse(text) if part[0] or part[1]]
+    if (names := [name for _, name, _, _ in parts if name]) != list(gaps):
+        raise ValueError(f"{text!r} has the gaps {names}, and must have {list(gaps)} in this order")
+    return tuple(part for words, name, _, _ in parts for part in (words, gaps.get(name or "")) if part)

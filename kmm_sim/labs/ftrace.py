@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.view import On
 from kmm_sim.trace import Event
 
 __all__ = ["NO_TRACEPOINT", "ftrace"]
 
-NO_TRACEPOINT = "no tracepoint"
+NO_TRACEPOINT = _("no tracepoint")
 """What stands there for a call of which Linux traces nothing."""
 
 
@@ -29,4 +30,4 @@ def ftrace(events: Iterable[Event]) -> str:
 
 
 def _last(lines: list[str]) -> str:
-    return lines[-1] + (f"   # the last of {len(lines)}" if len(lines) > 1 else "")
+    return lines[-1] + (_("   # the last of {count}", count=len(lines)) if len(lines) > 1 else "")

@@ -17,9 +17,10 @@ from typing import Any
 from kmm_sim.catalogue import _, ngettext
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
-from kmm_sim.labs.gfp_memory import STORIES, prepared
+from kmm_sim.labs.forms import sentence
+from kmm_sim.labs.gfp_memory import SPOKEN, STORIES, prepared
 from kmm_sim.labs.gfp_walk import NAMES, Outcome, Request, Stage, walk
-from kmm_sim.labs.gfp_words import BASES, CONTEXTS, EXTRAS, MEANINGS, mask_of
+from kmm_sim.labs.gfp_words import BASES, CONTEXTS, EXTRAS, MEANINGS, WHERE, mask_of
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Run
 from kmm_sim.labs.scene import (
@@ -218,7 +219,7 @@ ENDS = (
 def _end(stages: Sequence[Stage]) -> int:
     """Return which of ENDS it is."""
     names, last = {stage.name for stage in stages}, stages[-1]
-    if "context" in names or (last.state == "failed" and not last.reason.startswith("NULL")):
+    if last.bug:
         return 5
     if last.state == "failed":
         return 4
@@ -231,16 +232,19 @@ def _end(stages: Sequence[Stage]) -> int:
 
 def _forms(state: Seen) -> tuple[Form, ...]:
     size = tuple(ngettext("{n} page", "{n} pages", 1 << n) for n in range(MAX_PAGE_ORDER + 1))
-    story = Choice("story", _("memory"), tuple(STORIES), state.memory, tuple(words for _, words in STORIES.values()))
-    context = Choice("context", _("where the caller is"), tuple(CONTEXTS), "process", tuple(CONTEXTS.values()))
-    base = Choice("base", "gfp", tuple(BASES), "GFP_KERNEL")
+    notes = tuple(words for __, words in STORIES.values())
+    story = Choice("story", _("memory"), tuple(STORIES), state.memory, notes, SPOKEN)
+    context = Choice("context", _("where the caller is"), tuple(CONTEXTS), "process", tuple(CONTEXTS.values()), WHERE)
+    base = Choice("base", _("gfp"), tuple(BASES), "GFP_KERNEL")
     says = tuple(MEANINGS[Gfp(bit)][1] for bit in EXTRAS.values())
     extras = Flags("extras", _("flags to add"), tuple(EXTRAS), (), says)
     order = Number("order", _("order: 2 to this power is the number of pages"), 0, 0, MAX_PAGE_ORDER, size)
+    call = sentence(_("in {context} context: page = alloc_pages({base} | {extras}, {order});"),
+                    context=context, base=base, extras=extras, order=order)
     return (
-        Form("memory", ("memory: ", story), _("Set up"), _("what the machine looks like before the request")),
-        Form("ask", ("in ", context, " context: page = alloc_pages(", base, " | ", extras, ", ", order, ");"),
-             _("Ask"), "struct page *alloc_pages(gfp_t gfp, unsigned int order);"),
+        Form("memory", sentence(_("memory: {story}"), story=story), _("Set up"),
+             _("what the machine looks like before the request")),
+        Form("ask", call, _("Ask"), "struct page *alloc_pages(gfp_t gfp, unsigned int order);"),
         Form("kswapd", (_("/* some time later */"),), _("Let kswapd run"), "int kswapd(void *p);"),
     )
 
@@ -409,7 +413,7 @@ def _zones(state: Seen) -> dict[str, Node]:
     kind = KINDS_OF_PAGE[gfp_migratetype(gfp)]
     note = ngettext("tried in this order, for {n} {kind} page", "tried in this order, for {n} {kind} pages",
                     1 << order, kind=kind)
-    columns = ("zone", "free", "low", "min", _("must remain"), _("may serve"))
+    columns = (_("zone"), _("free"), _("low"), _("min"), _("must remain"), _("may serve"))
     return {"z": Table(_("Zones"), note, columns, tuple(rows), "lrrrrl"), **rows}
 
 

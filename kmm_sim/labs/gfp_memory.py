@@ -18,7 +18,7 @@ from kmm_sim.mm.sched import Task
 from kmm_sim.mm.vmscan import lru_add, lru_del
 from kmm_sim.small import small_machine
 
-__all__ = ["STORIES", "prepared"]
+__all__ = ["SPOKEN", "STORIES", "prepared"]
 
 MOVABLE = int(Gfp.HIGHMEM | Gfp.MOVABLE)
 NOWAIT = int(GFP_NOWAIT) | MOVABLE
@@ -100,6 +100,10 @@ STORIES: dict[str, tuple[Callable[[Machine], None], str]] = {
     "pinned pieces": (_pinned_pieces, _("every other page free, the others pinned")),
 }
 """By name: how memory comes to be so, and what it is like."""
+
+SPOKEN = (_("plenty"), _("below low"), _("clean cache"), _("dirty cache"), _("swap"), _("no swap"),
+          _("reserves gone"), _("in pieces"), _("pinned pieces"))  # fmt: skip
+"""The names of STORIES as a reader sees them."""
 
 
 def prepared(story: str) -> Machine:

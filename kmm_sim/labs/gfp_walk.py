@@ -38,12 +38,12 @@ NAMES = {
     "fast": _("fast path: above low"),
     "kswapd": _("wake kswapd"),
     "retry": _("again: above min"),
-    "compact first": "compaction",
+    "compact first": _("compaction"),
     "reserves": _("all reserves"),
     "reclaim": _("direct reclaim"),
     "drain": _("drain per-CPU lists"),
     "compact": _("compaction again"),
-    "oom": "OOM killer",
+    "oom": _("OOM killer"),
     "end": _("the answer"),
 }
 """The stages in their order, and what they are called."""
@@ -78,6 +78,7 @@ class Stage(Event):
     written: int = 0
     flushed: int = 0
     before: tuple[ZoneSnapshot, ...] = ()
+    bug: bool = False  # the reason is a rule that was broken
 
     def __str__(self) -> str:
         count = f" rounds={self.rounds}" if self.rounds > 1 else ""
@@ -108,12 +109,12 @@ def walk(machine: Machine, request: Request) -> tuple[list[Stage], Outcome]:
     """
     before, events, error = _ask(machine, request)
     if not events and error:
-        return [Stage(request, "context", "failed", error, before=before.zones)], Outcome(None, error)
+        return [Stage(request, "context", "failed", error, before=before.zones, bug=True)], Outcome(None, error)
     stages = _merged(list(_stages(request, events, before)))
     came = outcome(stages, events, error)
-    words = error or ("pfn " + hex(came.pfn) if came.pfn is not None else _null(request, events))
+    words = error or (_("pfn {pfn:#x}", pfn=came.pfn) if came.pfn is not None else _null(request, events))
     last = "failed" if came.pfn is None else "done"
-    return [*stages, Stage(request, "end", last, words, before=snapshot(machine).zones)], came
+    return [*stages, Stage(request, "end", last, words, before=snapshot(machine).zones, bug=bool(error))], came
 
 
 def _null(request: Request, events: Sequence[Event]) -> str:
@@ -123,7 +124,7 @@ def _null(request: Request, events: Sequence[Event]) -> str:
     if tries_for_ever and not gfp & (Gfp.NORETRY | Gfp.RETRY_MAYFAIL) and request.context != "memalloc":
         return _("NULL; Linux would go on trying, until somebody else frees memory")
     why = [event.reason for event in events if isinstance(event, SlowPath) and event.stage == "give up"]
-    return f"NULL: {why[-1]}" if why else "NULL"
+    return _("NULL: {why}", why=why[-1]) if why else "NULL"
 
 
 def _ask(machine: Machine, request: Request) -> tuple[Snapshot, list[Event], str]:

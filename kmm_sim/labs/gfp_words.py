@@ -23,7 +23,7 @@ from kmm_sim.mm.gfp import (
     gfp_names,
 )
 
-__all__ = ["BASES", "CONTEXTS", "EXTRAS", "MEANINGS", "mask_of"]
+__all__ = ["BASES", "CONTEXTS", "EXTRAS", "MEANINGS", "WHERE", "mask_of"]
 
 BASES = {
     gfp_names(mask): int(mask)
@@ -79,11 +79,15 @@ CONTEXTS = {
     "irqs off": _("interrupts are off"),
     "fs": _("inside a filesystem"),
     "io": _("inside the block layer"),
-    "nofs": "after memalloc_nofs_save()",
-    "noio": "after memalloc_noio_save()",
+    "nofs": _("after memalloc_nofs_save()"),
+    "noio": _("after memalloc_noio_save()"),
     "memalloc": _("frees memory itself (PF_MEMALLOC)"),
 }
 """Where the caller may be: as ``Machine.context`` has it, and in words."""
+
+WHERE = (_("process"), _("spinlock"), _("softirq"), _("hardirq"), _("irqs off"), _("fs"), _("io"), _("nofs"), _("noio"),
+         _("memalloc"))
+"""The names of CONTEXTS as a reader sees them."""
 
 
 def mask_of(base: str, extras: tuple[str, ...] | list[str]) -> int:

@@ -80,6 +80,8 @@ WRONG = {
     "page_address(alloc_page())": _("Linux 6.12 warns once after boot, and frees the page."),
 }
 """What can be handed to kfree() without having been given by kmalloc(), and what Linux makes of it."""
+SPOKEN = {"p (freed before)": _("p (freed before)")}
+"""Those that are more than code, as a reader sees them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,7 @@ class GiveBackWrongly:
 
     def text(self) -> Text:
         """Return the call as C."""
-        return f"kfree({self.what})"
+        return f"kfree({SPOKEN.get(self.what, self.what)})"
 
     def __call__(self, desk: KmallocDesk) -> str:
         """Make the call; KernelBug says what it would do to Linux."""
@@ -260,7 +262,8 @@ class GiveBackWrongly:
             desk.machine.kfree(self._pointer(desk))
         except KernelBug as bug:
             raise KernelBug(f"{bug}. {WRONG[self.what]}") from None
-        return f"kfree({self.what}) does nothing, and may: an error path can free whatever it has or has not."
+        return _("kfree({what}) does nothing, and may: an error path can free whatever it has or has not.",
+                 what=self.what)
 
     def _pointer(self, desk: KmallocDesk) -> int:
         if self.what == "p + 8":
@@ -425,7 +428,8 @@ def _give_back() -> Form:
 
 
 def _wrongly() -> Form:
-    what = Choice("what", _("what kmalloc() never gave, or not any more"), tuple(WRONG), "p + 8")
+    words = tuple(SPOKEN.get(what, what) for what in WRONG)
+    what = Choice("what", _("what kmalloc() never gave, or not any more"), tuple(WRONG), "p + 8", words=words)
     return Form("wrong", ("kfree(", what, ");"), _("Do it wrong"), "void kfree(const void *objp);")
 
 
@@ -465,7 +469,8 @@ def _shelves(state: KmallocState) -> dict[str, Node]:
     for name in names:
         slabs = state.slabs.get(name, ())
         boxes = {f"s:{slab.pfn}": _box(name, slab) for slab in slabs}
-        nodes[f"s:{name}"] = Shelf(name, _shelf_note(name, slabs[0]) if slabs else _("no slab yet"), tuple(boxes))
+        label = _("pages") if name == "pages" else name
+        nodes[f"s:{name}"] = Shelf(label, _shelf_note(name, slabs[0]) if slabs else _("no slab yet"), tuple(boxes))
         nodes |= boxes
     note = _("each box a slab, each slot an object") if names else _("no slab yet: nothing was asked for")
     return {"s": Shelves(_("Slabs of kmalloc()"), note, tuple(f"s:{name}" for name in names)), **nodes}
@@ -489,13 +494,13 @@ def _box(name: str, slab: SlabState) -> Box:
     if name == "pages":
         letter = slab.letters[0]
         shown = min(slab.objects, SHOWN_SLOTS)
-        label = f"pfn {slab.pfn}: {letter}"
+        label = _("pfn {pfn}: {letter}", pfn=slab.pfn, letter=letter)
         return Box(label, ("P",) * shown, note=_rest(slab.objects, shown, _("pages")), state="pages")
     shown = min(slab.objects, max(SHOWN_SLOTS, max(slab.letters, default=0) + 1))
     slots = tuple("K" if index in slab.letters else "" for index in range(shown))
     held = (_("{letter} at {index}", letter=letter, index=index) for index, letter in sorted(slab.letters.items()))
     note = _rest(slab.objects, shown, _("objects"))
-    return Box(f"pfn {slab.pfn}", slots, note=note, says=", ".join(held), state="slab")
+    return Box(_("pfn {pfn}", pfn=slab.pfn), slots, note=note, says=", ".join(held), state="slab")
 
 
 def _rest(count: int, shown: int, what: str) -> str:
@@ -507,7 +512,7 @@ def _table(state: KmallocState) -> dict[str, Node]:
     shown = dict(list(rows.items())[:SHOWN_ROWS])
     asked, room = sum(held.asked for held in state.held), sum(held.room for held in state.held)
     note = _("{asked} bytes asked for, {room} given: {percent} wasted",
-             asked=asked, room=room, percent=_percent(room - asked, room)) if room else "nothing"
+             asked=asked, room=room, percent=_percent(room - asked, room)) if room else _("nothing")
     return {"t": Table(_("What you hold"), note, ("p", _("asked"), _("class"), _("wasted")), tuple(shown), "lrlr"),
             **shown}
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmm_sim.boot import parse_size
-from kmm_sim.catalogue import _
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.forms import sentence
 from kmm_sim.labs.ftrace import ftrace
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Run
@@ -25,7 +26,7 @@ TITLE = _("What does it cost to describe every page?")
 
 RAM = ("512 MiB", "4 GiB", "16 GiB", "64 GiB", "1 TiB")
 PAGES = ("4 KiB", "8 KiB", "16 KiB", "64 KiB")
-STRUCTS = {"32": "x86-32, 2.6.34", "40": "the books' guess", "56": "x86-64, 2.6.34", "64": "x86-64, 6.1 to 7.3"}
+STRUCTS = {"32": "x86-32, 2.6.34", "40": _("the books' guess"), "56": "x86-64, 2.6.34", "64": _("x86-64, 6.1 to 7.3")}
 
 
 def mem_map_lab(*, link: str = "", title: str = "", caption: str = "") -> Bench:
@@ -51,7 +52,7 @@ class Work:
 
     def text(self) -> Text:
         """Return the sum as it would be written down."""
-        return f"{self.ram} / {self.page} * {self.struct} bytes"
+        return _("{ram} / {page} * {struct} bytes", ram=self.ram, page=self.page, struct=self.struct)
 
     def __call__(self, desk: Any) -> str:
         """Do it; return the cost and the share of memory."""
@@ -76,19 +77,20 @@ class MemMapLab:
         total, size, each = parse_size(ram), parse_size(page), int(struct)
         cost = mem_map_cost(total, size, each)
         rows: dict[str, Node] = {
-            "t:pages": Row((f"pages: {ram} / {page}", f"{total // size:,}")),
-            "t:bytes": Row((f"bytes: {each} for each", f"{cost:,}")),
-            "t:mib": Row(("that is", _amount(cost)), tone=2, mark="now"),
-            "t:share": Row((f"of all memory: {each} / {size:,}", _share(each, size)), tone=2, mark="now"),
+            "t:pages": Row((_("pages: {ram} / {page}", ram=ram, page=page), f"{total // size:,}")),
+            "t:bytes": Row((_("bytes: {each} for each", each=each), f"{cost:,}")),
+            "t:mib": Row((_("that is"), _amount(cost)), tone=2, mark="now"),
+            "t:share": Row((_("of all memory: {each} / {size:,}", each=each, size=size), _share(each, size)), tone=2,
+                           mark="now"),
         }
         shares = tuple(round(100 * each / parse_size(other), 4) for other in PAGES)
         return {
             "": Stage(self.title, ("t", "p"), (_form(state),), (), self.caption, (("t", "t", "p"),)),
-            "t": Table(_("The cost of mem_map"), STRUCTS[struct], ("sum", "result"), tuple(rows), "lr"),
+            "t": Table(_("The cost of mem_map"), STRUCTS[struct], (_("sum"), _("result")), tuple(rows), "lr"),
             **rows,
-            "p": Plot("Share of memory", "by size of page", ("p:share",), "bars", "page", "%", names=PAGES,
+            "p": Plot(_("Share of memory"), _("by size of page"), ("p:share",), "bars", _("page"), "%", names=PAGES,
                       top=1.8),
-            "p:share": Series("struct pages", shares, 1),
+            "p:share": Series(_("struct pages"), shares, 1),
         }
 
     def tell(self, event: Event) -> tuple[Any, ...]:
@@ -111,17 +113,18 @@ class MemMapLab:
         """Return the sum that an action asks for; ValueError if a size is none of those on offer."""
         ram, page, struct = (str(action.get(name)) for name in ("ram", "page", "struct"))
         if ram not in RAM or page not in PAGES or struct not in STRUCTS:
-            raise ValueError(f"no sum for {ram}, pages of {page} and {struct} bytes: choose from the lists")
+            raise ValueError(_("no sum for {ram}, pages of {page} and {struct} bytes: choose from the lists",
+                               ram=ram, page=page, struct=struct))
         return Work(ram, page, struct)
 
 
 def _form(state: tuple[str, str, str]) -> Form:
     ram, page, struct = state
-    return Form("work", (
-        "cost = ", Choice("ram", "memory of the machine", RAM, ram),
-        " / ", Choice("page", "size of a page", PAGES, page),
-        " * ", Choice("struct", "bytes of a struct page", tuple(STRUCTS), struct, tuple(STRUCTS.values())), ";",
-    ), "Work it out", "struct page *mem_map;")
+    parts = sentence(
+        _("cost = {ram} / {page} * {struct};"), ram=Choice("ram", _("memory of the machine"), RAM, ram),
+        page=Choice("page", _("size of a page"), PAGES, page),
+        struct=Choice("struct", _("bytes of a struct page"), tuple(STRUCTS), struct, tuple(STRUCTS.values())))
+    return Form("work", parts, _("Work it out"), "struct page *mem_map;")
 
 
 def _basis_points(struct: int, page: int) -> int:
@@ -136,4 +139,4 @@ def _amount(size: int) -> str:
     for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
         if size >= unit:
             return f"{size / unit:g} {name}"
-    return f"{size} bytes"
+    return ngettext("{n} byte", "{n} bytes", size)

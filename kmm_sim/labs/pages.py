@@ -424,7 +424,7 @@ def _references(page: PageView) -> str:
         case "other", _:
             return _("in use since before we looked")
         case _:
-            return "free"
+            return _("free")
 
 
 def _address(page: PageView) -> str:

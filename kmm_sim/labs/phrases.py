@@ -115,7 +115,7 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         # Calls, as C
         "call.alloc": "alloc_pages({0}, {1})",
         "call.free": "__free_pages(pfn_to_page({0}), {1})",
-        "call.other": "a call made elsewhere",
+        "call.other": _("a call made elsewhere"),
         "alloc.prototype": "struct page *alloc_pages(gfp_t gfp, unsigned int order);",
         "free.prototype": "void __free_pages(struct page *page, unsigned int order);",
         "alloc.button": _("Allocate"),

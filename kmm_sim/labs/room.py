@@ -232,7 +232,7 @@ class Room:
         line = 36 if width > NARROW else 38
         across = sum(self.gap(part) for part in form.parts) + 110 + LETTER * self.letters(form.hint)
         flags = [part for part in form.parts if isinstance(part, Flags)]
-        boxes = sum(_wrapped((len(word) * 7.9 + 42 for word in part.options), width) for part in flags)
+        boxes = sum(_wrapped((len(word) * 7.9 + 42 for word in part.words or part.options), width) for part in flags)
         prototype = 3 + 16 * max(1, -(-round(self.letters(form.prototype) * SMALL_CODE) // round(width)))
         return line * max(1, -(-across // width)) + boxes * (30 if width > NARROW else 36) + prototype
 
@@ -241,9 +241,11 @@ class Room:
         match part:
             case str():
                 return len(part) * CODE
-            case Choice(options=options, notes=notes, value=value):
-                note = notes[options.index(value)] if notes and value in options else ""
-                return len(value) * CODE + 30 + LETTER * self.letters(note)
+            case Choice(options=options, notes=notes, value=value, words=words):
+                at = options.index(value) if value in options else -1
+                note = notes[at] if notes and at >= 0 else ""
+                shown = words[at] if words and at >= 0 else value
+                return len(shown) * CODE + 30 + LETTER * self.letters(note)
             case Number(notes=notes, value=value):
                 return 95 + LETTER * self.letters(notes[value] if 0 <= value < len(notes) else "")
             case Typed(width=width):

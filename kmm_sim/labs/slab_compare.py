@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmm_sim.catalogue import _
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
@@ -52,9 +52,11 @@ ALLOCATORS = {"slab": "SLAB (2.6.34)", "slub": "SLUB (6.12)", "slob": "SLOB (6.1
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 CACHES = "AB"
 LISTS = {
-    "slab": {"full": "full", "partial": "partial", "free": "free"},
-    "slub": {"cpu": "the CPU’s slab", "aside": "put aside", "node": "node: partial", "full": "full, on no list"},
-    "slob": {"small": "below 256 bytes", "medium": "below 1024", "large": "the rest", "full": "full, on no list"},
+    "slab": {"full": _("full"), "partial": _("partial"), "free": _("free")},
+    "slub": {"cpu": _("the CPU’s slab"), "aside": _("put aside"), "node": _("node: partial"),
+             "full": _("full, on no list")},
+    "slob": {"small": _("below 256 bytes"), "medium": _("below 1024"), "large": _("the rest"),
+             "full": _("full, on no list")},
 }
 
 
@@ -157,7 +159,7 @@ class Get:
                    for name, machine in desk.machines.items()}  # fmt: skip
             desk.held = desk.held | {_letter(desk.made): (self.cache, got)}
             desk.made += 1
-        return _compared("New pages", before, _pages(desk))
+        return _("New pages: {counts}.", counts=_compared(before, _pages(desk)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +175,14 @@ class Free:
     def __call__(self, desk: ThreeDesk) -> str:
         """Make the call; return what became of it.  Raises ValueError if nobody holds such an object."""
         if self.letter not in desk.held:
-            raise ValueError(f"no object has the letter {self.letter!r}")
+            raise ValueError(_("no object has the letter {letter!r}", letter=self.letter))
         before = _pages(desk)
         cache, addresses = desk.held[self.letter]
         for name, machine in desk.machines.items():
             machine.kmem_cache_free(cache_of(machine, cache), addresses[name])
         desk.held = {letter: each for letter, each in desk.held.items() if letter != self.letter}
-        return _compared(f"{self.letter} is free. Pages given back", before, _pages(desk))
+        counts = _compared(before, _pages(desk))
+        return _("{letter} is free. Pages given back: {counts}.", letter=self.letter, counts=counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,16 +199,15 @@ class ShrinkAll:
         for machine in desk.machines.values():
             for name in CACHES:
                 machine.kmem_cache_shrink(cache_of(machine, name))
-        return _compared("Pages given back", before, _pages(desk))
+        return _("Pages given back: {counts}.", counts=_compared(before, _pages(desk)))
 
 
 def _pages(desk: ThreeDesk) -> dict[str, int]:
     return {name: len(machine.slabs.pages) for name, machine in desk.machines.items()}
 
 
-def _compared(what: str, before: Mapping[str, int], after: Mapping[str, int]) -> str:
-    counts = ", ".join(f"{name.upper()} {abs(after[name] - before[name])}" for name in ALLOCATORS)
-    return f"{what}: {counts}."
+def _compared(before: Mapping[str, int], after: Mapping[str, int]) -> str:
+    return ", ".join(f"{name.upper()} {abs(after[name] - before[name])}" for name in ALLOCATORS)
 
 
 def _recorded(desk: ThreeDesk, script: str) -> Iterator[Call]:
@@ -217,7 +219,8 @@ def _recorded(desk: ThreeDesk, script: str) -> Iterator[Call]:
         elif word == "shrink":
             yield ShrinkAll()
         else:
-            raise ValueError(f"{word!r} is no step: write a or b with a count, -N to free the Nth, or shrink")
+            raise ValueError(_("{word!r} is no step: write a or b with a count, -N to free the Nth, or shrink",
+                               word=word))
 
 
 # The picture
@@ -240,19 +243,19 @@ class ThreeSlabsLab:
         return scene | self._table(state)
 
     def _stage(self) -> Stage:
-        notes = tuple(f"objects of {size} bytes" for size in self.sizes)
-        cache = Choice("cache", "which cache", tuple(CACHES), "A", notes)
-        count = Number("count", "how many times", 1, 1, 20)
-        held = Pick("object", "the object to free", tuple(ALLOCATORS), "slab", "slots")
+        notes = tuple(_("objects of {size} bytes", size=size) for size in self.sizes)
+        cache = Choice("cache", _("which cache"), tuple(CACHES), "A", notes)
+        count = Number("count", _("how many times"), 1, 1, 20)
+        held = Pick("object", _("the object to free"), tuple(ALLOCATORS), "slab", "slots")
         forms = (
-            Form("get", (count, " × ", "p = kmem_cache_alloc(", cache, ", GFP_KERNEL);"), "Allocate",
+            Form("get", (count, " × ", "p = kmem_cache_alloc(", cache, ", GFP_KERNEL);"), _("Allocate"),
                  "void *kmem_cache_alloc(struct kmem_cache *cachep, gfp_t flags);"),
-            Form("free", ("kmem_cache_free(", held, ");"), "Free",
-                 "void kmem_cache_free(struct kmem_cache *s, void *objp);", "or click a letter", "object"),
-            Form("shrink", ("kmem_cache_shrink(A); ", "kmem_cache_shrink(B);"), "Shrink",
+            Form("free", ("kmem_cache_free(", held, ");"), _("Free"),
+                 "void kmem_cache_free(struct kmem_cache *s, void *objp);", _("or click a letter"), "object"),
+            Form("shrink", ("kmem_cache_shrink(A); ", "kmem_cache_shrink(B);"), _("Shrink"),
                  "int kmem_cache_shrink(struct kmem_cache *s);"),
         )
-        kinds = (Kind("a", 1, "an object in use"), Kind("·", 2, "free, in the CPU’s array (SLAB)"))
+        kinds = (Kind("a", 1, _("an object in use")), Kind("·", 2, _("free, in the CPU’s array (SLAB)")))
         return Stage(self.title, (*ALLOCATORS, "t"), forms, kinds, self.caption, (tuple(ALLOCATORS), ("t",)), 1)
 
     def _table(self, state: ThreeState) -> dict[str, Node]:
@@ -261,9 +264,10 @@ class ThreeSlabsLab:
             pages = _pages_of(state, name)
             share = f"{100 * state.bytes_held // (pages * PAGE_SIZE)} %" if pages else ""
             rows[f"t:{name}"] = Row((label, len(state.slabs[name]), pages, share))
-        note = f"{state.bytes_held} bytes in use; A: {self.sizes[0]} bytes, B: {self.sizes[1]}"
-        head = ("", "slabs", "pages", "of their bytes in use")
-        return {"t": Table("What it costs", note, head, tuple(rows), "lrrr"), **rows}
+        a, b = self.sizes
+        note = _("{held} bytes in use; A: {a} bytes, B: {b}", held=state.bytes_held, a=a, b=b)
+        head = ("", _("slabs"), _("pages"), _("of their bytes in use"))
+        return {"t": Table(_("What it costs"), note, head, tuple(rows), "lrrr"), **rows}
 
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return a call's answer as a phrase."""
@@ -284,16 +288,17 @@ class ThreeSlabsLab:
             case "get":
                 count, cache = action.get("count"), action.get("cache")
                 if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 20:
-                    raise ValueError(f"a count is a whole number from 1 to 20, not {count!r}")
+                    raise ValueError(_("a count is a whole number from 1 to 20, not {count!r}", count=count))
                 if cache not in tuple(CACHES):
-                    raise ValueError(f"{cache!r} is none of the caches {', '.join(CACHES)}")
+                    caches = ", ".join(CACHES)
+                    raise ValueError(_("{cache!r} is none of the caches {caches}", cache=cache, caches=caches))
                 return Get(str(cache), count)
             case "free":
                 return FreeAt(str(action.get("object") or ""))
             case "shrink":
                 return ShrinkAll()
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +313,12 @@ class FreeAt:
 
     def __call__(self, desk: ThreeDesk) -> str:
         """Find the letter and free it everywhere.  Raises ValueError if the slot is free."""
-        name, _, slot = self.key.partition(":")
-        pfn, _, nth = slot.partition("/")
+        name, __, slot = self.key.partition(":")
+        pfn, __, nth = slot.partition("/")
         for letter, (_cache, addresses) in desk.held.items():
             if name in addresses and slot_of(desk.machines[name], addresses[name]) == (int(pfn or -1), int(nth or -1)):
                 return Free(letter)(desk)
-        raise ValueError("that object is not in use")
+        raise ValueError(_("that object is not in use"))
 
 
 def _look(desk: ThreeDesk) -> ThreeState:
@@ -338,8 +343,10 @@ def _pages_of(state: ThreeState, name: str) -> int:
 def _named(names: Sequence[str]) -> str:
     """Return some of the allocators in words."""
     if len(names) in (0, len(ALLOCATORS)):
-        return "all three" if names else "none of them"
-    return " and ".join(map(str.upper, names)) + (" only" if len(names) == 1 else "")
+        return _("all three") if names else _("none of them")
+    if len(names) == 1:
+        return _("{name} only", name=names[0].upper())
+    return _(" and ").join(map(str.upper, names))
 
 
 Letters = Mapping[tuple[int, int], str]
@@ -383,9 +390,9 @@ def _shelves(name: str, state: ThreeState) -> dict[str, Node]:
         nodes |= {f"{name}:{slab.pfn}": _box(slab) for slab in mine}
     pages = _pages_of(state, name)
     shelves = tuple(f"{name}:{on}" for on in LISTS[name])
-    return {name: Shelves(ALLOCATORS[name], f"{pages} page{'s' * (pages != 1)}", shelves), **nodes}
+    return {name: Shelves(ALLOCATORS[name], ngettext("{n} page", "{n} pages", pages), shelves), **nodes}
 
 
 def _box(slab: Drawn) -> Box:
-    note = f"{slab.pages} pages" if slab.pages > 1 else ""
+    note = ngettext("{n} page", "{n} pages", slab.pages) if slab.pages > 1 else ""
     return Box(f"{slab.name} {slab.pfn}".strip(), slab.slots, slab.widths, note=note, state="slab")

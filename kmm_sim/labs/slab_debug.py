@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmm_sim.catalogue import _
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.ftrace import ftrace
@@ -51,9 +51,15 @@ TONES = {"object": 1, "free pointer": 5, "left red zone": 4, "right red zone": 4
          "who freed it": 3, "size asked for": 3, "padding": 0}  # fmt: skip
 LETTERS = {"object": "A", "free pointer": "→", "left red zone": "Z", "right red zone": "Z", "who allocated it": "U",
            "who freed it": "U", "size asked for": "U", "padding": "P"}  # fmt: skip
+SPOKEN = {"object": _("object"), "free pointer": _("free pointer"), "left red zone": _("left red zone"),
+          "right red zone": _("right red zone"), "who allocated it": _("who allocated it"),
+          "who freed it": _("who freed it"), "size asked for": _("size asked for"),
+          "padding": _("padding")}  # fmt: skip
+"""What object_layout() calls the parts of an object's place, and what a reader does."""
 WHO = ("who allocated it", "who freed it")
 SHOWN_LINES = 18
-FINDINGS = ("nothing", "Right Redzone overwritten", "Poison overwritten", "Object already free")
+NOTHING = _("nothing")
+FINDINGS = ("Right Redzone overwritten", "Poison overwritten", "Object already free")
 """What the kernel has to say, as its reports begin."""
 
 
@@ -110,7 +116,7 @@ def slab_debug_lab(
 
 def _start(script: str, size: int, debug: str, hardened: bool, title: str, caption: str) -> Run:
     desk = _desk(size, debug, hardened)
-    name = f"slab_debug={debug}" if debug else "no checks"
+    name = f"slab_debug={debug}" if debug else _("no checks")
     run = Run(desk, SlabDebugLab(size, title or _("The bytes of an object, {name}", name=name), caption))
     for call in _recorded(desk, script):
         run.make(call)
@@ -173,9 +179,10 @@ class GiveBack:
             return _("The kernel looks around object {index}, and does not like what it sees: read its report.",
                      index=self.index)
         if self.index not in desk.held:
-            return f"Object {self.index} was free already, and nobody notices: it is on the freelist twice."
+            return _("Object {index} was free already, and nobody notices: it is on the freelist twice.",
+                     index=self.index)
         desk.held = tuple(index for index in desk.held if index != self.index)
-        return f"Object {self.index} is free."
+        return _("Object {index} is free.", index=self.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +202,11 @@ class Write:
         desk.machine.write(_address(desk, self.index) + self.offset, bytes((self.value,)))
         desk.chosen = self.index
         free = self.index not in desk.held
-        region = next((each.name for each in object_layout(desk.cache, free)
-                       if each.start <= self.offset < each.start + each.size), "the next object’s place")
-        if region == "object":
+        name = next((each.name for each in object_layout(desk.cache, free)
+                     if each.start <= self.offset < each.start + each.size), "")
+        if name == "object":
             return _("The object is free: use after free.") if free else _("A byte of the object: all is well.")
+        region = SPOKEN[name] if name else _("the next object’s place")
         return _("That byte is no part of the object: it belongs to the {region}. Nothing happens, yet.", region=region)
 
 
@@ -212,13 +220,13 @@ def _reported(desk: DebugDesk, seen: int) -> bool:
 def _address(desk: DebugDesk, index: int) -> int:
     slab = slabs_of(desk.cache)[0]
     if not 0 <= index < slab.objects:
-        raise ValueError(f"the slab has the objects 0 to {slab.objects - 1}, not {index}")
+        raise ValueError(_("the slab has the objects 0 to {last}, not {index}", last=slab.objects - 1, index=index))
     return slab.base + index * desk.cache.size
 
 
 def _recorded(desk: DebugDesk, script: str) -> Iterator[Call]:
     for word in script.split():
-        step, _, offset = word.partition(":")
+        step, __, offset = word.partition(":")
         if step == "take" and not offset:
             yield Take()
         elif step == "free" and not offset:
@@ -226,7 +234,7 @@ def _recorded(desk: DebugDesk, script: str) -> Iterator[Call]:
         elif step == "write" and offset.lstrip("-").isdecimal():
             yield Write(desk.chosen, int(offset), 0x42)
         else:
-            raise ValueError(f"{word!r} is no step: write take, free, or write:OFFSET")
+            raise ValueError(_("{word!r} is no step: write take, free, or write:OFFSET", word=word))
 
 
 # The picture
@@ -243,23 +251,22 @@ class SlabDebugLab:
 
     def draw(self, state: DebugState) -> Scene:
         """Return the scene of a state: the slab, the bytes of the object looked at, the kernel's report."""
-        return {"": self._stage(), **_slab(state), **_bytes(state), "d": Line("dmesg", _report(state))}
+        return {"": self._stage(), **_slab(state), **_bytes(state), "d": Line(_("dmesg"), _report(state))}
 
     def _stage(self) -> Stage:
-        kinds = (Kind("A", 1, "object"), Kind("Z", 4, "red zone"), Kind("→", 5, "free pointer"),
-                 Kind("U", 3, "tracks"))  # fmt: skip
-        held = Pick("object", "p: the object", ("s",), "slab", "slots")
-        where = Number("offset", "which byte of it", self.size, -16, 4 * self.size)
-        value = Number("value", "what is written", 0x42, 0, 255)
+        kinds = (Kind("A", 1, _("object")), Kind("Z", 4, _("red zone")), Kind("→", 5, _("free pointer")),
+                 Kind("U", 3, _("tracks")))  # fmt: skip
+        held = Pick("object", _("p: the object"), ("s",), "slab", "slots")
+        where = Number("offset", _("which byte of it"), self.size, -16, 4 * self.size)
+        value = Number("value", _("what is written"), 0x42, 0, 255)
+        looked = _("p is the object that is looked at, held or free")
         forms = (
-            Form("take", ("p = kmem_cache_alloc(", "example, GFP_KERNEL);"), "Allocate",
+            Form("take", ("p = kmem_cache_alloc(", "example, GFP_KERNEL);"), _("Allocate"),
                  "void *kmem_cache_alloc(struct kmem_cache *cachep, gfp_t flags);"),
-            Form("write", ("((char *)p)[", where, "] = ", value, ";"), "Write",
-                 "p is the object that is looked at, held or free"),
-            Form("free", ("kmem_cache_free(example, ", held, ");"), "Free",
-                 "void kmem_cache_free(struct kmem_cache *s, void *objp);", "or click an object", "object"),
-            Form("again", ("kmem_cache_free(example, p);",), "Free p",
-                 "p is the object that is looked at, held or free"),
+            Form("write", ("((char *)p)[", where, "] = ", value, ";"), _("Write"), looked),
+            Form("free", ("kmem_cache_free(example, ", held, ");"), _("Free"),
+                 "void kmem_cache_free(struct kmem_cache *s, void *objp);", _("or click an object"), "object"),
+            Form("again", ("kmem_cache_free(example, p);",), _("Free p"), looked),
         )
         return Stage(self.title, ("s", "b", "d"), forms, kinds, self.caption, (("s",), ("b",), ("d",)), 2)
 
@@ -270,8 +277,8 @@ class SlabDebugLab:
 
     def ask(self, before: DebugState, after: DebugState, events: Sequence[Event]) -> Question:
         """Ask what the kernel finds: a wrong write is found by a later call, by some check, or never."""
-        found = _finding(after.report) if after.lines > before.lines else FINDINGS[0]
-        options = (*FINDINGS, found) if found not in FINDINGS else FINDINGS
+        found = _finding(after.report) if after.lines > before.lines else NOTHING
+        options = (NOTHING, *FINDINGS) if found in (NOTHING, *FINDINGS) else (NOTHING, *FINDINGS, found)
         return Question(_("What will the kernel write in its log?"), options, options.index(found))
 
     def read(self, action: Mapping[str, Any]) -> Call:
@@ -286,10 +293,10 @@ class SlabDebugLab:
             case "free":
                 index = str(action.get("object") or "").partition("/")[2]
                 if not index.isdecimal():
-                    raise ValueError("there is no object to free: nothing is held")
+                    raise ValueError(_("there is no object to free: nothing is held"))
                 return GiveBack(int(index))
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +330,7 @@ class GiveBackChosen:
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not -4096 <= value <= 4096:
-        raise ValueError(f"a whole number is wanted, not {value!r}")
+        raise ValueError(_("a whole number is wanted, not {value!r}", value=value))
     return value
 
 
@@ -338,9 +345,11 @@ def _look(desk: DebugDesk) -> DebugState:
 
 def _slab(state: DebugState) -> dict[str, Node]:
     slots = tuple("A" if index in state.held else "" for index in range(state.objects))
-    note = f"looked at: object {state.chosen}, {'in use' if state.chosen in state.held else 'free'}"
-    return {"s": Shelves("The slab", note, ("s:one",)), "s:one": Shelf("one page", "", ("s:0",)),
-            "s:0": Box("slab", slots, state="slab")}  # fmt: skip
+    held = state.chosen in state.held
+    note = (_("looked at: object {chosen}, in use", chosen=state.chosen) if held else
+            _("looked at: object {chosen}, free", chosen=state.chosen))
+    return {"s": Shelves(_("The slab"), note, ("s:one",)), "s:one": Shelf(_("one page"), "", ("s:0",)),
+            "s:0": Box(_("slab"), slots, state="slab")}  # fmt: skip
 
 
 def _bytes(state: DebugState) -> dict[str, Node]:
@@ -349,21 +358,23 @@ def _bytes(state: DebugState) -> dict[str, Node]:
     for nth, region in enumerate(state.regions):
         data = tuple(state.data[at : at + region.size])
         spans[f"b:{nth}"] = Span(region.size, data, tone=TONES[region.name], letter=LETTERS[region.name],
-                                 label=region.name, says=_says(region, data))  # fmt: skip
+                                 label=SPOKEN[region.name], says=_says(region, data))  # fmt: skip
         at += region.size
-    note = f"{len(state.data)} bytes in the slab"
-    return {"b": Bytes(f"Object {state.chosen} and what stands around it", note, state.start, tuple(spans)), **spans}
+    note = _("{size} bytes in the slab", size=len(state.data))
+    title = _("Object {chosen} and what stands around it", chosen=state.chosen)
+    return {"b": Bytes(title, note, state.start, tuple(spans)), **spans}
 
 
 def _says(region: Region, data: tuple[int, ...]) -> str:
+    name = SPOKEN[region.name]
     if region.name in WHO:
-        return f"{region.name}: call site, stack, CPU, process, time"
-    zone = {0xCC: "the object is in use", 0xBB: "the object is free"}
+        return _("{name}: call site, stack, CPU, process, time", name=name)
+    zone = {0xCC: _("the object is in use"), 0xBB: _("the object is free")}
     if "red zone" in region.name and data:
-        return f"{region.name}: {zone.get(data[0], 'overwritten')}"
+        return f"{name}: {zone.get(data[0], _('overwritten'))}"
     if region.name == "object" and set(data) <= {0x6B, 0xA5}:
-        return "poison: 6b, and a5 at the end; nobody has written here since"
-    return f"{region.name}, {region.size} bytes"
+        return _("poison: 6b, and a5 at the end; nobody has written here since")
+    return ngettext("{name}, {n} byte", "{name}, {n} bytes", region.size, name=name)
 
 
 def _finding(report: Sequence[str]) -> str:
@@ -373,4 +384,4 @@ def _finding(report: Sequence[str]) -> str:
 
 
 def _report(state: DebugState) -> str:
-    return "\n".join(state.report) or "(nothing)"
+    return "\n".join(state.report) or _("(nothing)")

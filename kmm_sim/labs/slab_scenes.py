@@ -24,7 +24,8 @@ __all__ = [
 HELD, IN_ARRAY = "A", "C"
 KINDS = (Kind(HELD, 1, _("in use")), Kind(IN_ARRAY, 2, _("free, in a CPU’s array")))
 SHEAF_KINDS = (KINDS[0], Kind(IN_ARRAY, 2, _("free, in a sheaf")))
-LIST_NOTES = {"full": "slabs_full", "partial": "slabs_partial", "free": "slabs_free"}
+LISTS = {"full": (_("full"), "slabs_full"), "partial": (_("partial"), "slabs_partial"),
+         "free": (_("free"), "slabs_free")}  # fmt: skip
 Nodes = dict[str, Node]
 
 
@@ -48,13 +49,15 @@ def states_shelves(panel: str, view: CacheView, title: Text, note: Text) -> Node
     keys: dict[str, list[str]] = {state: [] for state in states}
     for slab in view.slabs.values():
         keys[_state(view, slab)].append(_key(panel, slab.pfn))
-    return _panel(panel, title, note, [(state, state, says, keys[state]) for state, says in states.items()], boxes)
+    names = {"full": _("full"), "partial": _("partial"), "empty": _("empty")}
+    shelves = [(state, names[state], says, keys[state]) for state, says in states.items()]
+    return _panel(panel, title, note, shelves, boxes)
 
 
 def places_shelves(panel: str, view: CacheView, title: Text, note: Text, limits: Limits) -> Nodes:
     """Return SLUB's slabs by where they are: with a CPU, put aside by it, on the node's list, full."""
     boxes = {
-        _key(panel, slab.pfn): _slub_box(view, slab, "empty" if _state(view, slab) == "empty" else "")
+        _key(panel, slab.pfn): _slub_box(view, slab, _("empty") if _state(view, slab) == "empty" else "")
         for slab in view.slabs.values()
     }
     shelves: list[tuple[str, Text, Text, Iterable[str]]] = []
@@ -92,7 +95,10 @@ def _state(view: CacheView, slab: SlabView) -> str:
 
 
 def _where(slab: SlabView) -> str:
-    return {"partial": "node", "": ""}.get(slab.place, slab.place.replace("cpu", "CPU").replace(" partial", ", aside"))
+    if slab.place in ("", "partial"):
+        return _("node") if slab.place else ""
+    cpu = slab.place.split()[1]
+    return _("CPU {cpu}, aside", cpu=cpu) if slab.place.endswith("partial") else f"CPU {cpu}"
 
 
 # SLUB with sheaves
@@ -131,7 +137,7 @@ def lists_shelves(panel: str, view: ListsView, title: Text, note: Text, limits: 
     arrays = {f"{panel}:array{cpu}": _array(panel, f"CPU {cpu}", objects, limits.array)
               for cpu, objects in enumerate(view.arrays)}
     if len(view.arrays) > 1:
-        arrays[f"{panel}:shared"] = _array(panel, "shared", view.shared, 0)
+        arrays[f"{panel}:shared"] = _array(panel, _("shared"), view.shared, 0)
     cached = {at for objects in (*view.arrays, view.shared) for at in objects}
     boxes: dict[str, Box] = dict(arrays)
     for slab in view.slabs.values():
@@ -140,7 +146,7 @@ def lists_shelves(panel: str, view: ListsView, title: Text, note: Text, limits: 
         boxes[_key(panel, slab.pfn)] = Box(_("slab {pfn}", pfn=slab.pfn), letters, chain=slab.free, state="slab")
     shelves: list[tuple[str, Text, Text, Iterable[str]]] = [
         ("arrays", _("Arrays"), _("the newest object goes out first"), arrays),
-        *((name, name, LIST_NOTES[name], _keys(panel, view.lists[name])) for name in LIST_NOTES),
+        *((name, label, says, _keys(panel, view.lists[name])) for name, (label, says) in LISTS.items()),
     ]
     return _panel(panel, title, note, shelves, boxes)
 
@@ -157,9 +163,10 @@ def _array(panel: str, label: str, objects: Sequence[tuple[int, int]], limit: in
 def slob_shelves(panel: str, view: SlobView, title: Text, note: Text) -> Nodes:
     """Return SLOB's pages on its three lists; a slot is a block, as wide as it has bytes."""
     boxes = {_key(panel, page.pfn): _slob_box(page) for page in view.pages.values()}
-    says = {"small": _("blocks below 256 bytes"), "medium": _("below 1024"), "large": _("the rest")}
+    lists = {"small": (_("small"), _("blocks below 256 bytes")), "medium": (_("medium"), _("below 1024")),
+             "large": (_("large"), _("the rest"))}  # fmt: skip
     shelves: list[tuple[str, Text, Text, Iterable[str]]] = [
-        (name, name, says[name], _keys(panel, view.lists[name])) for name in says
+        (name, label, says, _keys(panel, view.lists[name])) for name, (label, says) in lists.items()
     ]
     full = [_key(panel, page.pfn) for page in view.pages.values() if not page.on]
     return _panel(panel, title, note, [*shelves, ("full", _("full"), _("on no list"), full)], boxes)

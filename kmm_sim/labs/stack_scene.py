@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from kmm_sim.catalogue import _
+from kmm_sim.labs.forms import sentence
 from kmm_sim.labs.scene import (
     Box,
     Bytes,
@@ -98,8 +99,8 @@ def _forms() -> tuple[Form, ...]:
     size = Number("size", ("st.size.label",), 512, 0, 32768, step=64)
     times = Number("times", ("st.times.label",), 1, 1, 64)
     return (
-        Form("call", ("f();  /* a frame of ", size, " bytes, ", times, " times */"), ("st.call.button",),
-             ("st.call.prototype",)),
+        Form("call", sentence(_("f();  /* a frame of {size} bytes, {times} times */"), size=size, times=times),
+             ("st.call.button",), ("st.call.prototype",)),
         Form("return", ("return;",), ("st.return.button",), ("st.return.prototype",)),
         Form("schedule", ("schedule();",), ("st.schedule.button",), ("st.schedule.prototype",)),
     )

@@ -26,7 +26,7 @@ from kmm_sim.labs.run import Call, Run
 from kmm_sim.labs.scene import Text
 from kmm_sim.labs.view import Desk, View
 from kmm_sim.labs.vmalloc_phrases import PHRASES
-from kmm_sim.labs.vmalloc_scene import NAMES, WAYS, Walked, draw, tell
+from kmm_sim.labs.vmalloc_scene import NAMES, WAYS, WAYS_SPOKEN, Walked, draw, tell
 from kmm_sim.machine import Machine
 from kmm_sim.mm.events import MmPageAlloc
 from kmm_sim.mm.gfp import GFP_KERNEL
@@ -225,7 +225,7 @@ class Touch:
     def text(self) -> Text:
         """Return the call as C."""
         if self.page is None:
-            return "vm.call.touch_all", f"{self.area:#x}", self.way
+            return "vm.call.touch_all", f"{self.area:#x}", WAYS_SPOKEN[self.way]
         return "vm.call.touch", f"{self.area + self.page * PAGE_SIZE:#x}"
 
     def __call__(self, desk: VmallocDesk) -> Walked:

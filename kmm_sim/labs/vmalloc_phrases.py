@@ -71,7 +71,7 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "vm.alloc.button": _("Allocate in one piece"),
         "vm.alloc.prototype": "struct page *alloc_pages(gfp_t gfp, unsigned int order);",
         "vm.touch.button": _("Touch"),
-        "vm.touch.prototype": "a load: the processor looks the address up",
+        "vm.touch.prototype": _("a load: the processor looks the address up"),
         "vm.vfree.button": _("Free"),
         "vm.vfree.prototype": "void vfree(const void *addr);",
         "vm.purge.button": _("Purge"),

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kmm_sim.catalogue import _
 from kmm_sim.labs.buddy import BuddyLab
+from kmm_sim.labs.forms import sentence
 from kmm_sim.labs.scene import (
     Block,
     Box,
@@ -54,10 +56,12 @@ from kmm_sim.trace import Event
 if TYPE_CHECKING:
     from kmm_sim.labs.vmalloc import VmallocState
 
-__all__ = ["NAMES", "WAYS", "Walked", "draw", "tell"]
+__all__ = ["NAMES", "WAYS", "WAYS_SPOKEN", "Walked", "draw", "tell"]
 
 WAYS = ("vmalloc", "the direct map")
 WHICH = ("this page", "its whole area")
+WHICH_SPOKEN = (_("this page"), _("its whole area"))
+WAYS_SPOKEN = {WAYS[0]: _("vmalloc"), WAYS[1]: _("the direct map")}
 TONES = (1, 2, 3, 5, 6)
 POOLS: dict[type[Event], str] = {
     VmapPoolAdd: "goes to the head of its node’s pool of ranges of that size",
@@ -105,13 +109,14 @@ def _forms() -> tuple[Form, ...]:
     order = Number("order", ("vm.order.label",), 1, 0, MAX_PAGE_ORDER)
     pages = Number("pages", ("vm.pages.label",), 3, 1, 16)
     page = Pick("page", ("vm.page.label",), ("v",), of="slots")
-    which = Choice("which", ("vm.which.label",), WHICH, WHICH[0])
-    way = Choice("way", ("vm.way.label",), WAYS, WAYS[0])
+    which = Choice("which", ("vm.which.label",), WHICH, WHICH[0], words=WHICH_SPOKEN)
+    way = Choice("way", ("vm.way.label",), WAYS, WAYS[0], words=tuple(WAYS_SPOKEN.values()))
     area = Pick("area", ("vm.area.label",), ("v",), "area")
     return (
         Form("vmalloc", ("addr = vmalloc(", pages, " * PAGE_SIZE);"), ("vm.vmalloc.button",),
              ("vm.vmalloc.prototype",)),
-        Form("touch", ("c = *(char *)", page, ";  /* ", which, ", via ", way, " */"), ("vm.touch.button",),
+        Form("touch", sentence(_("c = *(char *){page};  /* {which}, via {way} */"), page=page, which=which, way=way),
+             ("vm.touch.button",),
              ("vm.touch.prototype",), ("vm.hint.touch",), "page"),
         Form("vfree", ("vfree(", area, ");"), ("vm.vfree.button",), ("vm.vfree.prototype",)),
         Form("purge", ("vm_unmap_aliases();",), ("vm.purge.button",), ("vm.purge.prototype",)),
@@ -185,7 +190,7 @@ def _newest(state: VmallocState) -> str:
 
 def _walk(walked: Walked | None) -> dict[str, Node]:
     steps = dict(_steps(walked))
-    note: Text = ("vm.walk.none",) if walked is None else ("vm.walk.of", f"{walked.addr:#x}", walked.way)
+    note: Text = ("vm.walk.none",) if walked is None else ("vm.walk.of", f"{walked.addr:#x}", WAYS_SPOKEN[walked.way])
     flow = Flow(("vm.walk",), note, tuple(steps), across=True)
     return {"w": flow, **steps}
 

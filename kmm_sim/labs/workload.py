@@ -13,9 +13,10 @@ from functools import partial
 from typing import Any
 
 from kmm_sim.calls.slab import ALLOCATORS
-from kmm_sim.catalogue import _
+from kmm_sim.catalogue import _, ngettext
 from kmm_sim.labs.ask import Question
 from kmm_sim.labs.bench import Bench
+from kmm_sim.labs.forms import sentence
 from kmm_sim.labs.opening import Opening
 from kmm_sim.labs.run import Call, Refused, Run
 from kmm_sim.labs.scene import Choice, Form, Node, Number, Plot, Row, Scene, Series, Stage, Table, Text
@@ -36,8 +37,8 @@ EVERY = 2  # seconds from one sample to the next
 LONGEST = 600  # seconds that the curves may have
 ORDER = 4
 """Fragmentation is drawn for this order: 16 pages in a row, 64 KiB."""
-BANDS = (("order 0", range(0, 1), 4), ("1 to 3", range(1, 4), 2), ("4 to 8", range(4, 9), 3),
-         ("9 and 10", range(9, NR_PAGE_ORDERS), 6))  # fmt: skip
+BANDS = ((_("order 0"), range(0, 1), 4), (_("1 to 3"), range(1, 4), 2), (_("4 to 8"), range(4, 9), 3),
+         (_("9 and 10"), range(9, NR_PAGE_ORDERS), 6))  # fmt: skip
 NAMES = ("A", "B")
 TURN = 5  # percentage points that make a difference
 LOG = "\n"  # between what an answer says and its line in the log
@@ -53,14 +54,15 @@ class Setting:
 
     def __post_init__(self) -> None:
         if not 40 <= self.load <= 95:
-            raise ValueError(f"the load is 40 to 95 %, not {self.load}")
+            raise ValueError(_("the load is 40 to 95 %, not {load}", load=self.load))
         if not 0 <= self.pinned <= 30:
-            raise ValueError(f"pinned are 0 to 30 %, not {self.pinned}")
+            raise ValueError(_("pinned are 0 to 30 %, not {pinned}", pinned=self.pinned))
         if self.slab not in ("slub", "slab"):
-            raise ValueError(f"the slab allocator is slub or slab here, not {self.slab!r}")
+            raise ValueError(_("the slab allocator is slub or slab here, not {slab!r}", slab=self.slab))
 
     def __str__(self) -> str:
-        return f"load {self.load} %, pinned {self.pinned} %, {ALLOCATORS[self.slab].name.upper()}"
+        name = ALLOCATORS[self.slab].name.upper()
+        return _("load {load} %, pinned {pinned} %, {name}", load=self.load, pinned=self.pinned, name=name)
 
 
 class WorkloadDesk(Desk):
@@ -102,22 +104,28 @@ class Pass:
 
     def text(self) -> Text:
         """Return the call as a line."""
-        return f"{self.seconds} seconds pass"
+        return ngettext("{n} second passes", "{n} seconds pass", self.seconds)
 
     def __call__(self, desk: WorkloadDesk) -> str:
         """Let them pass; return what they brought."""
         machines, failures = desk.machines, {name: desk.traffic[name].failures for name in NAMES}
         if desk.traffic["A"].now + self.seconds > LONGEST:
-            raise Refused(f"the curves end at {LONGEST} seconds: begin anew")
+            raise Refused(_("the curves end at {most} seconds: begin anew", most=LONGEST))
         for name in NAMES:
             taken = [sample(machines[name], second) for second in desk.traffic[name].seconds(
                 machines[name], self.seconds) if second % EVERY == 0]
             desk.samples[name] += tuple(taken)
         failed = {name: desk.traffic[name].failures - failures[name] for name in NAMES}
-        words = [f"{name}: {100 * desk.samples[name][-1].unusable[ORDER]:.0f} % of free memory is of no use for "
-                 f"16 pages in a row" + (f", {failed[name]} requests failed" if failed[name] else "") for name in NAMES]
+        words = "; ".join(_told(name, desk.samples[name][-1].unusable[ORDER], failed[name]) for name in NAMES)
+        said = _("At {now:.0f} s. {words}.", now=desk.traffic["A"].now, words=words)
         free = " ".join(f"{name}: free_pages={desk.samples[name][-1].free_pages}" for name in NAMES)
-        return f"At {desk.traffic['A'].now:.0f} s. {'; '.join(words)}.{LOG}sim_seconds: {free}"
+        return f"{said}{LOG}sim_seconds: {free}"
+
+
+def _told(name: str, unusable: float, failed: int) -> str:
+    """Return what some seconds brought for one machine."""
+    said = _("{name}: {share:.0f} % of free memory is of no use for 16 pages in a row", name=name, share=100 * unusable)
+    return said + (ngettext(", {n} request failed", ", {n} requests failed", failed) if failed else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +181,7 @@ class WorkloadLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return what the seconds brought as a phrase."""
         assert isinstance(event, Called)
-        said, _, log = str(event.answer).rpartition(LOG)
+        said, __, log = str(event.answer).rpartition(LOG)
         return "other", log, said
 
     def ask(self, before: WorkloadState, after: WorkloadState, events: Sequence[Event]) -> Question | None:
@@ -196,27 +204,32 @@ class WorkloadLab:
                                   _whole(action.get("pinned"), "pinned", 0, 30), str(action.get("slab")))
                 return Begin(name, setting)
             case other:
-                raise ValueError(f"{other!r} is nothing that this lab can do")
+                raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
 def _whole(value: Any, name: str, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} is a whole number from {low} to {high}, not {value!r}")
+        raise ValueError(_("{name} is a whole number from {low} to {high}, not {value!r}",
+                           name=name, low=low, high=high, value=value))
     return value
 
 
 def _pass() -> Form:
-    seconds = Number("seconds", "how many seconds of simulated time", 30, 1, 120, step=10)
-    return Form("pass", ("let ", seconds, " seconds pass"), "Go on", "both machines, the same traffic")
+    seconds = Number("seconds", _("how many seconds of simulated time"), 30, 1, 120, step=10)
+    parts = sentence(_("let {seconds} seconds pass"), seconds=seconds)
+    return Form("pass", parts, _("Go on"), _("both machines, the same traffic"))
 
 
 def _begin(name: str) -> Form:
     setting = Setting(load=50) if name == "A" else Setting()
-    load = Number("load", f"{name}: share of memory taken each minute, in %", setting.load, 40, 95, step=5)
-    pinned = Number("pinned", f"{name}: share that drivers hold for minutes, in %", setting.pinned, 0, 30, step=2)
-    slab = Choice("slab", f"{name}: its slab allocator", ("slub", "slab"), setting.slab)
-    return Form(name, (f"{name}: load ", load, " %, pinned ", pinned, " %, ", slab), "Begin anew",
-                "both machines begin at second 0, with the same seed")
+    label = _("{name}: share of memory taken each minute, in %", name=name)
+    load = Number("load", label, setting.load, 40, 95, step=5)
+    label = _("{name}: share that drivers hold for minutes, in %", name=name)
+    pinned = Number("pinned", label, setting.pinned, 0, 30, step=2)
+    slab = Choice("slab", _("{name}: its slab allocator", name=name), ("slub", "slab"), setting.slab,
+                  words=("SLUB", "SLAB"))
+    parts = sentence(_("load {load} %, pinned {pinned} %, {slab}"), load=load, pinned=pinned, slab=slab)
+    return Form(name, (f"{name}: ", *parts), _("Begin anew"), _("both machines begin at second 0, with the same seed"))
 
 
 def _look(desk: WorkloadDesk) -> WorkloadState:
@@ -228,16 +241,16 @@ def _free(state: WorkloadState, name: str, top: int) -> dict[str, Node]:
     samples = state.samples[name]
     series = {f"{name}:{index}": Series(words, tuple(each.pages_of(orders) for each in samples), tone)
               for index, (words, orders, tone) in enumerate(BANDS)}
-    plot = Plot(f"{name}: free pages, by the order of their block", str(state.settings[name]), tuple(series), "stack",
-                "seconds", "pages", step=EVERY, top=top)
+    title = _("{name}: free pages, by the order of their block", name=name)
+    plot = Plot(title, str(state.settings[name]), tuple(series), "stack", _("seconds"), _("pages"), step=EVERY, top=top)
     return {name: plot, **series}
 
 
 def _unusable(state: WorkloadState) -> dict[str, Node]:
     series = {f"u:{name}": Series(name, tuple(round(100 * each.unusable[ORDER]) for each in state.samples[name]), tone)
               for name, tone in zip(NAMES, (3, 4), strict=True)}
-    plot = Plot("Fragmentation", "free memory of no use for 16 pages in a row (order 4)", tuple(series), "lines",
-                "seconds", "%", step=EVERY, top=100)
+    plot = Plot(_("Fragmentation"), _("free memory of no use for 16 pages in a row (order 4)"), tuple(series), "lines",
+                _("seconds"), "%", step=EVERY, top=100)
     return {"u": plot, **series}
 
 
@@ -245,42 +258,45 @@ def _slabs(state: WorkloadState) -> dict[str, Node]:
     series: dict[str, Node] = {}
     for name, tone, lighter in zip(NAMES, (3, 4), (1, 2), strict=True):
         samples = state.samples[name]
-        series[f"s:{name}t"] = Series(f"{name}: pages of slabs", tuple(each.slab_total >> 10 for each in samples), tone)
-        series[f"s:{name}a"] = Series(f"{name}: objects", tuple(each.slab_active >> 10 for each in samples), lighter)
-    plot = Plot("Slabs", "what objects use, and what their slabs hold", tuple(series), "lines", "seconds", "KiB",
-                step=EVERY)
+        total = tuple(each.slab_total >> 10 for each in samples)
+        active = tuple(each.slab_active >> 10 for each in samples)
+        series[f"s:{name}t"] = Series(_("{name}: pages of slabs", name=name), total, tone)
+        series[f"s:{name}a"] = Series(_("{name}: objects", name=name), active, lighter)
+    plot = Plot(_("Slabs"), _("what objects use, and what their slabs hold"), tuple(series), "lines", _("seconds"),
+                "KiB", step=EVERY)
     return {"s": plot, **series}
 
 
 def _table(state: WorkloadState) -> dict[str, Node]:
     now = tuple(state.samples[name][-1] for name in NAMES)
     nodes: dict[str, Node] = {
-        "t:free": Row(("free pages", *(each.free_pages for each in now))),
-        "t:largest": Row(("largest free block", *map(_largest, now))),
-        "t:index": Row(("fragmentation index, order 9", *(_index(each.index[9]) for each in now))),
-        "t:slab": Row(("slabs: in use of what they hold", *map(_share, now))),
-        "t:failed": Row(("requests that failed", *(state.failures[name] for name in NAMES))),
+        "t:free": Row((_("free pages"), *(each.free_pages for each in now))),
+        "t:largest": Row((_("largest free block"), *map(_largest, now))),
+        "t:index": Row((_("fragmentation index, order 9"), *(_index(each.index[9]) for each in now))),
+        "t:slab": Row((_("slabs: in use of what they hold"), *map(_share, now))),
+        "t:failed": Row((_("requests that failed"), *(state.failures[name] for name in NAMES))),
     }
-    note = f"at {now[0].second:.0f} seconds"
-    return {"t": Table("Now", note, ("what", "A", "B"), tuple(nodes), "lrr"), **nodes}
+    note = _("at {second:.0f} seconds", second=now[0].second)
+    return {"t": Table(_("Now"), note, (_("what"), "A", "B"), tuple(nodes), "lrr"), **nodes}
 
 
 def _largest(now: Sample) -> str:
     order = max((order for order, count in enumerate(now.nr_free) if count), default=-1)
-    return f"order {order}" if order >= 0 else "none"
+    return _("order {order}", order=order) if order >= 0 else _("none")
 
 
 def _index(index: float) -> str:
-    return f"{index:.3f}" if index >= 0 else "−1: it would succeed"
+    return f"{index:.3f}" if index >= 0 else _("−1: it would succeed")
 
 
 def _share(now: Sample) -> str:
-    return f"{100 * now.slab_active // max(now.slab_total, 1)} % of {now.slab_total >> 10} KiB"
+    share = 100 * now.slab_active // max(now.slab_total, 1)
+    return _("{share} % of {total} KiB", share=share, total=now.slab_total >> 10)
 
 
 def _run(lab: WorkloadLab, settings: Mapping[str, Setting], seconds: int = 120, seed: int = 1) -> Run:
     if not 0 <= seconds <= LONGEST:
-        raise ValueError(f"seconds are 0 to {LONGEST}, not {seconds}")
+        raise ValueError(_("seconds are 0 to {most}, not {seconds}", most=LONGEST, seconds=seconds))
     run = Run(_desk(seed, settings), lab)
     for begin in range(0, seconds, STEP):
         run.make(Pass(min(STEP, seconds - begin)))

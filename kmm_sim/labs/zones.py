@@ -28,6 +28,7 @@ from kmm_sim.trace import Event
 
 __all__ = ["FreeAll", "Take", "ZonesLab", "ZonesState", "look", "zones_lab"]
 
+TITLE = _("Which zone gives?")
 MASKS = {
     gfp_names(mask): int(mask)
     for mask in (GFP_KERNEL | Gfp.NORETRY, GFP_ATOMIC, GFP_HIGHUSER_MOVABLE | Gfp.NORETRY,
@@ -53,7 +54,7 @@ def zones_lab(
         machine = Machine.preset(RECORDED)
         machine.sysctl("vm.watermark_boost_factor", 0)
     gfp = next(iter(MASKS.values()))
-    run = Run(Desk(machine=machine, gfp=gfp, order=0, held=[]), ZonesLab(title or _("Which zone gives?"), caption))
+    run = Run(Desk(machine=machine, gfp=gfp, order=0, held=[]), ZonesLab(title or TITLE, caption))
     for call in calls:
         run.make(call)
     run.keep_as_recorded()
@@ -92,7 +93,7 @@ class FreeAll:
 
     def text(self) -> Text:
         """Return the call as C."""
-        return "__free_pages(...) of all"
+        return _("__free_pages(...) of all")
 
     def __call__(self, desk: Desk) -> int:
         """Do it; return how many blocks that were."""
@@ -132,7 +133,7 @@ class ZonesLab:
     view = View(look)
     phrases: Mapping[str, str] = {}
 
-    def __init__(self, title: Text = "Which zone gives?", caption: Text = "") -> None:
+    def __init__(self, title: Text = TITLE, caption: Text = "") -> None:
         self.title = title
         self.caption = caption
 
@@ -198,7 +199,7 @@ def _forms() -> tuple[Form, ...]:
     return (
         Form("take", ("for (i = 0; i < ", times, "; i++) alloc_pages(", gfp, ", ", order, ");"), _("Allocate"),
              "struct page *alloc_pages(gfp_t gfp, unsigned int order);"),
-        Form("free", ("__free_pages() of all;",), _("Free all"),
+        Form("free", (_("__free_pages() of all;"),), _("Free all"),
              "void __free_pages(struct page *page, unsigned int order);"),
     )
 
@@ -222,7 +223,7 @@ def _checks(state: ZonesState) -> dict[str, Node]:
         cells = f"{number}. {check.zone}", f"{check.free:,}{rest}", sign, sum_, tried
         tone, mark = (3, "yes") if check is giver else (0, "skip") if check.ok and check.kind else (4, "no")
         rows[f"t:{check.zone}"] = Row(cells, tone=tone, mark=mark)
-    note = f"next: alloc_pages({gfp_names(state.gfp)}, {state.order}), first attempt, at the low mark"
+    note = _("next: {call}, first attempt, at the low mark", call=f"alloc_pages({gfp_names(state.gfp)}, {state.order})")
     columns = (_("zone"), _("free"), _("is"), _("low + reserve"), _("so it"))
     return {"t": Table(_("The zones that this request tries"), note, columns, tuple(rows), "lrlll"), **rows}
 

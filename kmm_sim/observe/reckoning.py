@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from kmm_sim.catalogue import _
 from kmm_sim.mm.freelist import gfp_to_alloc_flags
 from kmm_sim.mm.gfp import gfp_zone
 from kmm_sim.mm.internal import (
@@ -114,34 +115,34 @@ def reckon(
     Linux: __zone_watermark_ok(), mm/page_alloc.c
     """
     at = standing(zone) if isinstance(zone, ZoneSnapshot) else zone
-    free = [Term("free pages", at.free_pages)]
+    free = [Term(_("free pages"), at.free_pages)]
     if order:
-        free.append(Term("all but one page of the block itself", 1 - (1 << order)))
+        free.append(Term(_("all but one page of the block itself"), 1 - (1 << order)))
     if at.kept and not alloc_flags & ALLOC_RESERVES:
-        free.append(Term("free, but kept for urgent blocks (highatomic)", -at.kept))
+        free.append(Term(_("free, but kept for urgent blocks (highatomic)"), -at.kept))
     least = [*_mark(at, mark, alloc_flags), *_reserve(at.reserve[highest_zoneidx])]
     room = sum(term.pages for term in free) > sum(term.pages for term in least)
     return Reckoning(at.zone, tuple(free), tuple(least), room, _has_block(at, order, alloc_flags))
 
 
 def _mark(at: Standing, mark: int, alloc_flags: int) -> list[Term]:
-    terms = [Term(f"the {Wmark(mark).name.lower()} mark", at.marks[mark])]
+    terms = [Term(_("the {mark} mark", mark=Wmark(mark).name.lower()), at.marks[mark])]
     if at.boost:
-        terms.append(Term("its boost", at.boost))
+        terms.append(Term(_("its boost"), at.boost))
     least = at.marks[mark] + at.boost
     if alloc_flags & ALLOC_MIN_RESERVE:
-        terms.append(Term("half of it, for __GFP_HIGH", -(least // 2)))
+        terms.append(Term(_("half of it, for __GFP_HIGH"), -(least // 2)))
         least -= least // 2
         if alloc_flags & ALLOC_NON_BLOCK:
-            terms.append(Term("a quarter of the rest, for one who cannot wait", -(least // 4)))
+            terms.append(Term(_("a quarter of the rest, for one who cannot wait"), -(least // 4)))
             least -= least // 4
     if alloc_flags & ALLOC_OOM:
-        terms.append(Term("half of it, for a process that is being killed", -(least // 2)))
+        terms.append(Term(_("half of it, for a process that is being killed"), -(least // 2)))
     return terms
 
 
 def _reserve(pages: int) -> list[Term]:
-    return [Term("kept from those who could use a higher zone", pages)] if pages else []
+    return [Term(_("kept from those who could use a higher zone"), pages)] if pages else []
 
 
 def _has_block(at: Standing, order: int, alloc_flags: int) -> bool:
@@ -160,15 +161,15 @@ def reckon_2_6(
 
     Linux: zone_watermark_ok(), mm/page_alloc.c
     """
-    free = [Term("free pages", zone.nr_free_pages)]
+    free = [Term(_("free pages"), zone.nr_free_pages)]
     if order:
-        free.append(Term("all but one page of the block itself", 1 - (1 << order)))
-    least = [Term(f"the {Wmark(mark).name.lower()} mark", zone.watermark[mark] + zone.watermark_boost)]
+        free.append(Term(_("all but one page of the block itself"), 1 - (1 << order)))
+    least = [Term(_("the {mark} mark", mark=Wmark(mark).name.lower()), zone.watermark[mark] + zone.watermark_boost)]
     if alloc_flags & ALLOC_MIN_RESERVE:
-        least.append(Term("half of it, for __GFP_HIGH", -(least[0].pages // 2)))
+        least.append(Term(_("half of it, for __GFP_HIGH"), -(least[0].pages // 2)))
     if alloc_flags & ALLOC_NON_BLOCK:
         left = sum(term.pages for term in least)
-        least.append(Term("a quarter of the rest, for one who cannot wait", -(left // 4)))
+        least.append(Term(_("a quarter of the rest, for one who cannot wait"), -(left // 4)))
     floor = sum(term.pages for term in least)
     least += _reserve(zone.lowmem_reserve[highest_zoneidx])
     pages = sum(term.pages for term in free)

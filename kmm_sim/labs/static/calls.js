@@ -30,7 +30,7 @@ export class CallForm {
   }
 
   choice(part) {
-    const options = part.options.map((word) => make("option", { value: word }, word));
+    const options = part.options.map((word, index) => make("option", { value: word }, part.words?.[index] ?? word));
     const select = make("select", { "aria-label": this.bench.say(part.label) }, ...options);
     select.value = part.value;
     this.gaps.set(part.choice, { part, input: select, value: () => select.value });
@@ -75,7 +75,7 @@ export class CallForm {
       part, value: () => boxes.filter((box) => box.checked).map((box) => box.value), restore: checked,
     });
     return make("fieldset", { class: "kmm-flags" }, make("legend", { class: "kmm-hidden" }, this.bench.say(part.label)),
-      ...boxes.map((box, index) => make("label", { class: "kmm-flag", title: this.bench.say(part.says?.[index]) || undefined }, box, make("span", {}, box.value))));
+      ...boxes.map((box, index) => make("label", { class: "kmm-flag", title: this.bench.say(part.says?.[index]) || undefined }, box, make("span", {}, part.words?.[index] ?? box.value))));
   }
 
   toggle(part) {
