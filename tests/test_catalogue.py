@@ -16,11 +16,17 @@ import kmm_sim.labs
 from kmm_sim import catalogue
 from kmm_sim.labs.forms import Number, sentence
 
+ROOT = Path(__file__).parents[1]
 MODULES = [path for package in (kmm_sim.exercises, kmm_sim.labs)
            for path in sorted(Path(package.__file__).parent.glob("*.py"))]
+SPEAKING = [*MODULES, Path(kmm_sim.__file__).with_name("observe") / "reckoning.py",
+            *sorted((ROOT / "book/_ext").glob("kmm_*/*.py"))]
 MARKS = {"_", "ngettext"}
-ROOT = Path(__file__).parents[1]
 KERNEL = re.compile(r"(Node \S+ zone|BUG:|WARNING:|Oops:|Mem-Info:|Call Trace:|CPU:)")
+
+
+def is_mark(node):
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS
 
 
 def is_sentence(text):
@@ -49,11 +55,13 @@ def test_sentences_are_marked(module):
     assert not list(sentences_without_a_mark(ast.parse(module.read_text(encoding="utf-8"))))
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("module", SPEAKING, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_marked_text_is_a_constant(module):
-    """gettext's tools read the source: a text that is put together there is no text to them."""
+    """gettext's tools read the source: a text that is put together there is no text to them, nor one in an f-string."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
+        if isinstance(node, ast.JoinedStr):
+            assert not any(map(is_mark, ast.walk(node))), f"{module.name} line {node.lineno}"
+        if is_mark(node):
             texts = node.args[:1] if node.func.id == "_" else node.args[:2]
             assert all(isinstance(text, ast.Constant) for text in texts), f"{module.name} line {node.lineno}"
 

@@ -152,8 +152,9 @@ def html(card: Card) -> str:
     badge = f'<span aria-hidden="true" style="{BADGE.format(accent=accent)}">{mark}</span>' if mark else ""
     more = f' data-lab-link="{escape(card.link)}"' if card.link else ""
     more += f' data-score="{card.score:g}"' if card.score is not None else ""
+    name = escape(_("Exercise"))
     return (
-        f'<div class="kmm-exercise"{more} role="group" aria-label="{escape(_("Exercise"))}"'
+        f'<div class="kmm-exercise"{more} role="group" aria-label="{name}"'
         f' data-exercise="{escape(card.exercise)}" data-outcome="{escape(card.tone)}"'
         f' style="{BOX.format(accent=accent)}">'
         f'<div style="{HEADING}">{badge}{_inline(card.heading)}</div>'

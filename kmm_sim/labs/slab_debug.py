@@ -369,9 +369,9 @@ def _says(region: Region, data: tuple[int, ...]) -> str:
     name = SPOKEN[region.name]
     if region.name in WHO:
         return _("{name}: call site, stack, CPU, process, time", name=name)
-    zone = {0xCC: _("the object is in use"), 0xBB: _("the object is free")}
     if "red zone" in region.name and data:
-        return f"{name}: {zone.get(data[0], _('overwritten'))}"
+        zone = {0xCC: _("the object is in use"), 0xBB: _("the object is free")}.get(data[0], _("overwritten"))
+        return f"{name}: {zone}"
     if region.name == "object" and set(data) <= {0x6B, 0xA5}:
         return _("poison: 6b, and a5 at the end; nobody has written here since")
     return ngettext("{name}, {n} byte", "{name}, {n} bytes", region.size, name=name)
