@@ -58,9 +58,10 @@ pdf: html $(VENV)/.browser  ## print the built book as one PDF (needs a font wit
 lock: $(VENV)/.test  ## pin anew what requirements*.txt need in turn
 	tools/lock_requirements.sh $(VENV)/bin/uv
 
-pot: $(VENV)/.test  ## collect the words of labs and exercises for translators, into _build/kmm_sim.pot
+pot: $(VENV)/.test  ## collect the words of labs, exercises and the pages' scripts for translators, into _build/kmm_sim.pot
 	@mkdir -p _build
-	$(VENV)/bin/pybabel extract --sort-by-file --project kmm_sim --output _build/kmm_sim.pot kmm_sim
+	$(VENV)/bin/pybabel extract --mapping tools/babel.cfg --sort-by-file --project kmm_sim --output _build/kmm_sim.pot \
+		kmm_sim book/_ext
 
 picture: html $(VENV)/.browser  ## take the picture of a lab that the README shows
 	$(PY) tools/take_picture.py $(SITE) book/figures/readme-buddy.png

@@ -12,6 +12,8 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
+from kmm_sim.catalogue import _, ngettext
+
 from .quiz import quizzes_of
 
 FOLDER = "book"
@@ -52,13 +54,17 @@ def chapters() -> dict[str, list]:
     return found
 
 
+KINDS = {
+    "choose": _("choose"), "compute": _("compute"), "design": _("design"), "find the bug": _("find the bug"),
+    "implement": _("implement"), "predict": _("predict"), "read a report": _("read a report"),
+}
 HEAD = """<p class="kmm-progress-sum">{sum}</p>
 <div class="kmm-progress-bar"></div>
 <div class="kmm-progress-tools">
-<button type="button">Save as a file</button>
-<button type="button">Read a file</button>
-<button type="button">Forget all</button>
-<input type="file" accept=".json,application/json" aria-label="A file with progress" hidden>
+<button type="button">{save}</button>
+<button type="button">{read}</button>
+<button type="button">{forget}</button>
+<input type="file" accept=".json,application/json" aria-label="{file}" hidden>
 </div>
 <p class="kmm-progress-said" role="status"></p>
 """
@@ -83,7 +89,10 @@ def progress(app: Sphinx, docname: str) -> Iterator[nodes.Node]:
     """How much is done, and one table for each chapter; a script writes into the first and into the last column."""
     quizzes = quizzes_of(app.env)
     exercises, questions = sum(map(len, chapters().values())), sum(map(len, quizzes.values()))
-    head = HEAD.format(sum=f"0 of {exercises} exercises and 0 of {questions} questions done.")
+    said = _("{exercises} of {allExercises} exercises and {quizzes} of {allQuizzes} questions done.",
+             exercises=0, allExercises=exercises, quizzes=0, allQuizzes=questions)
+    head = HEAD.format(sum=said, save=_("Save as a file"), read=_("Read a file"), forget=_("Forget all"),
+                       file=_("A file with progress"))
     yield nodes.raw("", head, format="html")
     names = list(dict.fromkeys([*chapters(), *(name.rpartition("/")[2] for name, ids in quizzes.items() if ids)]))
     for chapter in sorted(names, key=lambda name: order(app, name)):
@@ -93,9 +102,10 @@ def progress(app: Sphinx, docname: str) -> Iterator[nodes.Node]:
                 for each in chapters().get(chapter, ())]
         count = len(quizzes.get(f"{FOLDER}/{chapter}", ()))
         if count:
-            rows.append(row(nodes.Text("Check yourself"), nodes.Text(f"{count} questions"),
+            rows.append(row(nodes.Text(_("Check yourself")),
+                            nodes.Text(ngettext("{n} question", "{n} questions", count)),
                             nodes.inline("", "–", classes=["kmm-state"]), ids=[f"quizzes-{chapter}-{count}"]))
-        yield table(("Exercise", "Kind", "You"), (60, 25, 15), rows)
+        yield table((_("Exercise"), _("Kind"), _("You")), (60, 25, 15), rows)
 
 
 def order(app: Sphinx, chapter: str) -> int:
@@ -111,18 +121,18 @@ def proof(app: Sphinx, docname: str) -> Iterator[nodes.Node]:
         for each in exercises:
             question, levels = questions_of(each)
             rows.append(row(
-                link(app, docname, chapter, plain(each), anchor_of(each)), nodes.Text(question.kind),
-                nodes.Text(levels), nodes.Text("a question each seed" if hasattr(each, "make") else cases(question)),
+                link(app, docname, chapter, plain(each), anchor_of(each)), nodes.Text(KINDS[question.kind]),
+                nodes.Text(levels), nodes.Text(_("a question each seed") if hasattr(each, "make") else cases(question)),
                 nodes.Text(str(len(question.right_answers))), nodes.Text(str(len(question.misconceptions))),
                 nodes.Text(str(len(question.hints)))))
-    yield table(("Exercise", "Kind", "Level", "Tried with", "Right answers", "Mistakes it names", "Hints"),
-                (40, 16, 8, 12, 8, 8, 8), rows)
+    yield table((_("Exercise"), _("Kind"), _("Level"), _("Tried with"), _("Right answers"), _("Mistakes it names"),
+                 _("Hints")), (40, 16, 8, 12, 8, 8, 8), rows)
 
 
 def cases(question: object) -> str:
     """With how many cases a right answer is tried; 20 seeds draw others."""
     tried = max(question.check(answer).tried for answer in question.right_answers)  # type: ignore[attr-defined]
-    return f"{tried} cases" if tried > 1 else "one case"
+    return ngettext("one case", "{n} cases", tried)
 
 
 def questions_of(each: object) -> tuple:
@@ -136,7 +146,7 @@ def questions_of(each: object) -> tuple:
 def each_kind(each: object) -> str:
     """What kind of exercise it is, and how hard."""
     question, levels = questions_of(each)
-    return f"{question.kind}, level {levels}"
+    return _("{kind}, level {levels}", kind=KINDS[question.kind], levels=levels)
 
 
 def plain(each: object) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from docutils import nodes
 from jupyter_client import KernelManager
+from kmm_words import script
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 
@@ -61,7 +62,7 @@ def prepare(app: Sphinx) -> None:
         return
     source = Path(app.srcdir)
     app.kmm_live_assets = make_assets(source / "_build/live", source / app.config.kmm_live_package,  # type: ignore[attr-defined]
-                                      list(app.config.kmm_live_preload))
+                                      list(app.config.kmm_live_preload), app.config.language)
 
 
 def box_the_labs(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -131,7 +132,8 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     write_policies(Path(app.outdir))
     if app.env.get_domain("math").has_equations():  # type: ignore[attr-defined]
         copy_mathjax(assets.node_modules / "mathjax/es5", Path(app.outdir) / "_static/mathjax")
-    write_worker(Path(app.outdir), {f"_static/live/{name}" for name in assets.unchanging()})
+    unchanging = {f"_static/live/{name}" for name in assets.unchanging()}
+    write_worker(Path(app.outdir), unchanging, script(app.config.language))
 
 
 def copy_mathjax(source: Path, target: Path) -> None:

@@ -26,6 +26,7 @@ from .stages import files_in, put_named, read_manifest, stage, write_manifest
 
 WEB = Path(__file__).parent / "web"
 BOOT = WEB / "worker/boot.py"
+WORDS = WEB.parents[1] / "kmm_words/static"
 BYTECODE = (WEB / "bytecode.mjs", WEB / "bytecode.py", WEB / "worker/files.js")
 PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs")
 
@@ -69,11 +70,11 @@ def copy_if_new(file: Path, target: Path) -> None:
         shutil.copy2(file, target)
 
 
-def make_assets(cache: Path, package: Path, preload: list[str]) -> Assets:
+def make_assets(cache: Path, package: Path, preload: list[str], language: str) -> Assets:
     """Bring everything in ``cache`` up to date.
 
     ``package`` is the folder of the Python package that the page runs, ``preload`` the modules that the memory
-    snapshot holds already imported.
+    snapshot holds already imported, ``language`` the one that they speak.
     """
     lock = [WEB / "package.json", WEB / "package-lock.json"]
     npm = stage(cache / "npm", "installing the JavaScript packages (once)", lock, install_packages)
@@ -87,17 +88,17 @@ def make_assets(cache: Path, package: Path, preload: list[str]) -> Assets:
                     lambda out: make_sources(package, out))
     parts = [pyodide, libraries, sources]
     snapshot = stage(cache / "snapshot", "starting Python once and keeping its memory",
-                     [WEB / "snapshot.mjs", WEB / "worker/files.js", *preload,
+                     [WEB / "snapshot.mjs", WEB / "worker/files.js", *preload, language,
                       *(folder / ".made-from" for folder in parts)],
-                     lambda out: make_snapshot(modules, parts, preload, out))
-    scripts = stage(cache / "scripts", "bundling the page's scripts", [WEB],
+                     lambda out: make_snapshot(modules, parts, preload, language, out))
+    scripts = stage(cache / "scripts", "bundling the page's scripts", [WEB, WORDS],
                     lambda out: make_scripts(modules, out))
-    return gather([pyodide, libraries, sources, snapshot, scripts], modules)
+    return gather([pyodide, libraries, sources, snapshot, scripts], modules, language)
 
 
-def gather(folders: list[Path], modules: Path) -> Assets:
+def gather(folders: list[Path], modules: Path, language: str) -> Assets:
     """One manifest of what the stages made."""
-    manifest: dict = {"files": {}}
+    manifest: dict = {"language": language, "files": {}}
     for folder in folders:
         part = read_manifest(folder)
         for each in part.get("files", {}).values():
@@ -156,14 +157,14 @@ def make_sources(package: Path, out: Path) -> None:
     write_manifest(out, {"files": {"sources": put_named(archive, out, "sources.tar.gz")}})
 
 
-def make_snapshot(modules: Path, parts: list[Path], preload: list[str], out: Path) -> None:
+def make_snapshot(modules: Path, parts: list[Path], preload: list[str], language: str, out: Path) -> None:
     """Python's memory after boot.py, so that a page need not import all that again.
 
     This is also the test that the packages in the page work together: if they do not, the build stops here.
     """
     files = {name: folder / each["name"] for folder in parts for name, each in read_manifest(folder)["files"].items()}
     raw = out / "memory.bin"
-    node.run_node(WEB / "snapshot.mjs", modules, raw, json.dumps(preload),
+    node.run_node(WEB / "snapshot.mjs", modules, raw, json.dumps(preload), language,
                   files["stdlib"], files["packages"], files["sources"],
                   expected=f"Python to start under Node and import {', '.join(preload)}")
     if not raw.is_file():

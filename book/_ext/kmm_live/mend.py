@@ -22,14 +22,19 @@ drawings, parts of which have no place that could be marked.
 
 The page at the top of the site, which leads to the first one, is no more than an instruction to do so.
 
+In another language than English Sphinx's script makes a function of a text, the rule for plurals, which the pages'
+policy forbids: it gets that function.
+
 Where storage is blocked or full, the theme's scripts and the search would stop at their first word to it.  They get
 one that forgets; what is ours (its names begin with kmm) is refused as before, since it tells the reader so.
 """
 
 import re
 import struct
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
+
+from kmm_sim.catalogue import _
 
 TABS = re.compile(r'[ \t]*<script[^>]* src="[^"]*/design-tabs\.js[^"]*"></script>\n?')
 FORGETFUL = """<script>
@@ -53,27 +58,38 @@ WHOLE = """<!DOCTYPE html>
 <html lang="en">
   <head>
     <meta charset="utf-8" />
-    <title>To the first page</title>
-    {}
+    <title>{title}</title>
+    {refresh}
   </head>
 </html>
 """
 MARKED = 'node.matches("button, select, textarea")'
 NOT_IN_LABS = 'node.matches("button, select, textarea, .kmm-view, svg")'
+RULE_MADE = re.compile(r'new Function\(\s*"n",\s*`return \(\$\{catalog\.plural_expr\}\)`\s*\)')
+RULE = re.compile(r'"plural_expr": "([^"]*)"')
 DRAWN = re.compile(r'<img alt="[^"]*_images/[^"]*" src="([^"]*_images/[^"]*\.png)" ?/>')
 TABLE = re.compile(r"<table.*?</table>", re.DOTALL)
 NAME = re.compile(r'(?<=<span class="pre">)[^<]+(?=</span>)')
 SEAM = re.compile(r"(?<=\w[./_])(?=[^\W_]{2})")  # in mm/page_alloc.c behind mm/, page_ and alloc.
 COLUMNS = re.compile(r"\S(?: {2,}\S+(?: \S+)*){3}")  # a line with three gaps
+
+
+def named(tag: str, name: str) -> str:
+    """Return the beginning of a tag with a name that is spoken, as what is put in place of a fault."""
+    return f'{tag} aria-label="{escape(name)}"'
+
+
 REPAIRS = (
     (re.compile(r'(?<!  </script>\n  )(?=<script data-cfasync="false">)'), FORGETFUL),
     (re.compile(r'[ \t]*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>\n?'), ""),
     (re.compile(r' aria-label="Toggle hidden content"'), ""),
-    (re.compile(r'(<div class="pst-scrollable-table-container")'), r'\1 tabindex="0" role="group" aria-label="Table"'),
-    (re.compile(r'(<div class="kmm-wide [^"]*")(?! tabindex)'), r'\1 tabindex="0" role="group" aria-label="Figure"'),
+    (re.compile(r'(<div class="pst-scrollable-table-container")'),
+     named(r'\1 tabindex="0" role="group"', _("Table"))),
+    (re.compile(r'(<div class="kmm-wide [^"]*")(?! tabindex)'),
+     named(r'\1 tabindex="0" role="group"', _("Figure"))),
     (re.compile(r'(<button class="btn search-button-field[^>]*) aria-label="Search"'), r"\1"),
     (re.compile(r'<img (alt="[^"]*" src="[^"]*/logo_(?:binder|colab))'), r'<img loading="lazy" \1'),
-    (re.compile(r'(<div class="bd-sidebar-primary bd-sidebar)(">)'), r'\1" role="complementary" aria-label="Site\2'),
+    (re.compile(r'(<div class="bd-sidebar-primary bd-sidebar")(?=>)'), named(r'\1 role="complementary"', _("Site"))),
 )
 
 
@@ -88,9 +104,20 @@ def mend_pages(site: Path) -> None:
     found = marks.read_text(encoding="utf-8")
     assert MARKED in found or NOT_IN_LABS in found, "Sphinx marks what was searched for in another way"
     marks.write_text(found.replace(MARKED, NOT_IN_LABS), encoding="utf-8")
+    mend_plurals(site / "_static/doctools.js", site / "_static/translations.js")
     for script in (site / "_static").glob("vendor/fontawesome/*/js"):
         for file in script.iterdir():
             file.unlink()
+
+
+def mend_plurals(script: Path, words: Path) -> None:
+    """Let the rule for plurals be a function from the start; a book in English has no ``words``."""
+    if not words.is_file():
+        return
+    text = script.read_text(encoding="utf-8")
+    assert RULE_MADE.search(text), "Sphinx makes its rule for plurals in another way"
+    script.write_text(RULE_MADE.sub("catalog.plural_expr", text), encoding="utf-8")
+    words.write_text(RULE.sub(r'"plural_expr": (n) => (\1)', words.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def pages_of(site: Path) -> list[Path]:
@@ -100,7 +127,7 @@ def pages_of(site: Path) -> list[Path]:
 
 def mend(text: str, folder: Path) -> str:
     """Return a page without these faults; ``folder`` is where it stands."""
-    text = REDIRECT.sub(lambda found: WHOLE.format(found[0].strip()), text)
+    text = REDIRECT.sub(lambda found: WHOLE.format(title=_("To the first page"), refresh=found[0].strip()), text)
     for fault, cure in REPAIRS:
         text = fault.sub(cure, text)
     text = OUTPUT.sub(lambda found: found[1] + (" kmm-prose" if is_prose(found[3]) else "") + found[2] + found[3], text)
@@ -117,4 +144,5 @@ def is_prose(output: str) -> bool:
 def drawn(source: str, folder: Path) -> str:
     """Return the tag of a picture that a cell drew: loaded when it is near, with room kept for it until then."""
     width, height = struct.unpack(">II", (folder / source).read_bytes()[16:24])  # a PNG says so in its first chunk
-    return f'<img alt="What the cell draws" loading="lazy" width="{width}" height="{height}" src="{source}"/>'
+    alt = escape(_("What the cell draws"))
+    return f'<img alt="{alt}" loading="lazy" width="{width}" height="{height}" src="{source}"/>'

@@ -11,6 +11,8 @@ import re
 from html import escape
 from pathlib import Path
 
+from kmm_sim.catalogue import _
+
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 FOLDER = "modules"  # in the live page's folder
@@ -52,8 +54,8 @@ def view_box(script: str, state: dict) -> str:
     model = state.get(json.loads(match[1])["model_id"], {}) if match else {}
     room = model.get("state", {}).get("_room")
     style = f' style="--kmm-live-room-wide: {int(room[0])}px; --kmm-live-room-narrow: {int(room[1])}px"' if room else ""
-    note = "<noscript>This lab is drawn by JavaScript, which is off.</noscript>"
-    return f'<div class="kmm-view kmm-view-room"{style}>{script}{note}</div>'
+    off = _("This lab is drawn by JavaScript, which is off.")
+    return f'<div class="kmm-view kmm-view-room"{style}>{script}<noscript>{off}</noscript></div>'
 
 
 def as_script(value: object) -> str:

@@ -18,12 +18,15 @@ LEFT_OUT = re.compile(r"""
 """, re.VERBOSE)
 
 
-def write_worker(site: Path, fixed: set[str]) -> None:
-    """Write the service worker at the top of the site; ``fixed`` are the files whose name says what is in them."""
+def write_worker(site: Path, fixed: set[str], words: str) -> None:
+    """Write the service worker at the top of the site.
+
+    ``fixed`` are the files whose name says what is in them, ``words`` a script with what the worker says.
+    """
     files = kept_files(site, fixed)
     build = {"version": hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12], "files": files}
     worker = (site / "_static/live/sw.js").read_text(encoding="utf-8")
-    (site / "sw.js").write_text(f"self.kmmBuild = {json.dumps(build)};\n{worker}", encoding="utf-8")
+    (site / "sw.js").write_text(f"self.kmmBuild = {json.dumps(build)};\n{words}{worker}", encoding="utf-8")
 
 
 def kept_files(site: Path, fixed: set[str]) -> dict[str, dict]:

@@ -22,7 +22,7 @@ INSTALLED = (
     "matplotlib-inline", "psygnal", "pure-eval", "pygments", "stack-data", "traitlets", "typing-extensions",
 )
 KERNEL_WHEELS = ("ipykernel-*.whl", "pyodide_kernel-*.whl")  # in the npm package of the JupyterLite kernel
-SUFFIXES = {".py", ".json", ".js", ".css", ".txt", ".toml", ".csv", ".gz"}
+SUFFIXES = {".py", ".json", ".js", ".css", ".txt", ".toml", ".csv", ".gz", ".mo"}
 
 # Nobody has a reason to look into these: their bytecode is enough. Others are met in tracebacks, with their lines.
 INNER = re.compile(r"(IPython|IPython_pygments_lexers|asttokens|executing|pure_eval|pygments|stack_data)(/|\.py$)")

@@ -23,7 +23,8 @@ SHEETS = ("_static/styles/*.css", "_static/sphinx-design.min.css", "_static/myst
 FONTS = "_static/vendor/fontawesome/*/webfonts/*.woff2"
 TOOL = Path(__file__).parent / "web/slim.mjs"
 BY_SCRIPT = re.compile(r"(bs|tooltip|dropdown)\w*(-|$)")  # Bootstrap builds such names
-LONG = ("_static/*.js", "_static/exercises/*.js", "_static/live/modules/*.js", "_static/live/modules/*.css")
+LONG = ("_static/*.js", "_static/exercises/*.js", "_static/words/*.js", "_static/live/modules/*.js",
+        "_static/live/modules/*.css")
 TAG = re.compile(r"<[^<>]*>")
 
 

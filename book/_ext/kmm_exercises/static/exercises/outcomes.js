@@ -4,6 +4,7 @@
 // it in the page's own lab.
 
 import { note } from "./store.js";
+import { _ } from "../words/words.js";
 
 const OUTCOMES = ["right", "wrong", "raised"];
 
@@ -30,7 +31,7 @@ function offerLab(card) {
   if (!/^[a-z_]+$/.test(name ?? "")) return;
   const found = () => document.querySelector(`.kmm-bench[data-lab="${name}"]`);
   if (!found()) return;
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "kmm-open-lab", textContent: "Open in the lab" });
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "kmm-open-lab", textContent: _("Open in the lab") });
   button.addEventListener("click", () => {
     const bench = found();
     if (!bench?.kmmOpen) return;

@@ -2,27 +2,19 @@
 // The page that shows what is done: fills in the tables, writes a file and reads one.
 
 import { LIMITS, forget, keep, kept, merged, parse } from "./store.js";
+import { _ } from "../words/words.js";
 
-const WORDS = {
-  right: "done",
-  wrong: "tried",
-  raised: "tried",
-  sure: "Sure? Click again",
-  sum: "{exercises} of {allExercises} exercises and {quizzes} of {allQuizzes} questions done.",
-  read: "{taken} entries read.",
-  left: "{left} could not be used.",
-  full: "The browser keeps nothing for this site: save a file before you leave.",
-  forgotten: "Forgotten.",
-};
+const [done, tried] = [_("✓ done"), _("… tried")];
+const OUTCOMES = { right: done, wrong: tried, raised: tried };
 const place = document.querySelector(".kmm-progress");
 const [sum, bar, said] = ["sum", "bar", "said"].map((part) => place.querySelector(`.kmm-progress-${part}`));
 const [saves, reads, forgets] = place.querySelectorAll(".kmm-progress-tools button");
 const file = place.querySelector(".kmm-progress-tools input");
 saves.addEventListener("click", save);
 reads.addEventListener("click", () => file.click());
-twice(forgets, WORDS.sure, () => {
+twice(forgets, _("Sure? Click again"), () => {
   forget();
-  said.textContent = WORDS.forgotten;
+  said.textContent = _("Forgotten.");
 });
 file.addEventListener("change", () => file.files[0] && read(file.files[0]));
 document.addEventListener("kmm:progress", show);
@@ -41,7 +33,7 @@ function show() {
       count.allExercises += 1;
       count.exercises += entry?.outcome === "right" ? 1 : 0;
       row.dataset.outcome = entry?.outcome ?? "";
-      state.textContent = entry ? `${entry.outcome === "right" ? "✓" : "…"} ${WORDS[entry.outcome]}` : "–";
+      state.textContent = entry ? OUTCOMES[entry.outcome] : "–";
       if (entry?.right) state.title = entry.right;
     } else {
       const [, chapter, total] = /^quizzes-(.*)-(\d+)$/.exec(row.id);
@@ -50,10 +42,10 @@ function show() {
       count.allQuizzes += Number(total);
       count.quizzes += right;
       row.dataset.outcome = right === Number(total) ? "right" : "";
-      state.textContent = all.length ? `${right} of ${total}` : "–";
+      state.textContent = all.length ? _("{right} of {total}", { right, total }) : "–";
     }
   }
-  sum.textContent = WORDS.sum.replace(/\{(\w+)\}/g, (_, name) => count[name]);
+  sum.textContent = _("{exercises} of {allExercises} exercises and {quizzes} of {allQuizzes} questions done.", count);
   const part = (count.exercises + count.quizzes) / Math.max(1, count.allExercises + count.allQuizzes);
   bar.style.setProperty("--kmm-part", `${(100 * part).toFixed(1)}%`);
 }
@@ -70,7 +62,10 @@ async function read(chosen) {
   try {
     const { progress, taken, left } = parse(chosen.size > LIMITS.bytes ? " ".repeat(LIMITS.bytes + 1) : await chosen.text());
     const whole = keep(merged(kept(), progress));
-    said.textContent = [WORDS.read.replace("{taken}", taken), left ? WORDS.left.replace("{left}", left) : "", whole ? "" : WORDS.full].join(" ").trim();
+    said.textContent = [
+      _("{taken} entries read.", { taken }), left ? _("{left} could not be used.", { left }) : "",
+      whole ? "" : _("The browser keeps nothing for this site: save a file before you leave."),
+    ].join(" ").trim();
   } catch (error) {
     said.textContent = error.message;
   }

@@ -3,19 +3,7 @@
 // these come the options to choose, what is right, and what to say to each choice (see quiz.py for the notation).
 
 import { kept, note } from "./store.js";
-
-const WORDS = {
-  check: "Check",
-  type: "Your answer, a number",
-  choose: "Choose an answer first.",
-  chooseSome: "Tick all that are right first.",
-  number: "Type a number, such as 4096 or 0x1000.",
-  right: "Right.",
-  wrong: "Not right.",
-  again: "Try again, or open the answer.",
-  some: "Not all of it: {hit} of {of} right ones, and {miss} that should not be ticked.",
-  before: "You have had this right before.",
-};
+import { _ } from "../words/words.js";
 
 const page = pageName();
 document.querySelectorAll(".admonition.quiz").forEach(enliven);
@@ -23,7 +11,7 @@ document.querySelectorAll(".admonition.quiz").forEach(enliven);
 /** The page's address inside the book, so that progress is the same wherever the book is served. */
 function pageName() {
   const root = new URL(document.documentElement.dataset.content_root ?? "./", location.href).pathname;
-  return location.pathname.slice(root.length).replace(/(index)?\.html$/, (_, index) => index ?? "") || "index";
+  return location.pathname.slice(root.length).replace(/(index)?\.html$/, (found, index) => index ?? "") || "index";
 }
 
 function enliven(quiz) {
@@ -34,11 +22,11 @@ function enliven(quiz) {
   const name = `${page}#${quiz.id}`;
   const status = make("p", "kmm-quiz-said", { role: "status" });
   const ask = list ? choices(quiz, list, said.right.length > 1) : blank(quiz, answer);
-  const button = make("button", "kmm-quiz-check", { type: "button", textContent: WORDS.check });
+  const button = make("button", "kmm-quiz-check", { type: "button", textContent: _("Check") });
   const foot = make("div", "kmm-quiz-foot");
   foot.append(button, status);
   answer.before(foot);
-  if (kept().quizzes[name]?.outcome === "right") status.textContent = WORDS.before;
+  if (kept().quizzes[name]?.outcome === "right") status.textContent = _("You have had this right before.");
 
   const check = () => {
     const chosen = ask.chosen();
@@ -49,11 +37,11 @@ function enliven(quiz) {
     ask.mark(chosen, said.right, right);
     if (right) {
       answer.open = true;
-      return say(WORDS.right);
+      return say(_("Right."));
     }
     const why = chosen.map((number) => said.others.get(String(number))).find((words) => words && !same(chosen, said.right));
     if (list && said.right.length > 1) return say(partly(chosen, said.right), why);
-    return say(why ? WORDS.wrong : `${WORDS.wrong} ${WORDS.again}`, why);
+    return say(why ? _("Not right.") : _("Not right. Try again, or open the answer."), why);
   };
   const say = (words, why) => {
     status.replaceChildren(words, ...(why ? [" ", ...why.map((node) => node.cloneNode(true))] : []));
@@ -92,7 +80,7 @@ function choices(quiz, list, several) {
     return field;
   });
   return {
-    empty: several ? WORDS.chooseSome : WORDS.choose,
+    empty: several ? _("Tick all that are right first.") : _("Choose an answer first."),
     chosen: () => {
       const some = fields.filter((field) => field.checked).map((field) => Number(field.value));
       return some.length ? some : undefined;
@@ -109,10 +97,10 @@ function blank(quiz, answer) {
   const field = make("input", "kmm-quiz-number", { type: "text", autocomplete: "off", spellcheck: false, maxLength: 40 });
   field.inputMode = "text";
   const label = make("label", "kmm-quiz-blank");
-  label.append(WORDS.type, " ", field);
+  label.append(_("Your answer, a number"), " ", field);
   answer.before(label);
   return {
-    empty: WORDS.number,
+    empty: _("Type a number, such as 4096 or 0x1000."),
     field,
     chosen: () => {
       const text = field.value.replace(/[\s_,]/g, "");
@@ -124,7 +112,8 @@ function blank(quiz, answer) {
 
 function partly(chosen, right) {
   const hit = chosen.filter((number) => right.includes(number)).length;
-  return WORDS.some.replace("{hit}", hit).replace("{of}", right.length).replace("{miss}", chosen.length - hit);
+  return _("Not all of it: {hit} of {of} right ones, and {miss} that should not be ticked.",
+    { hit, of: right.length, miss: chosen.length - hit });
 }
 
 function same(one, other) {

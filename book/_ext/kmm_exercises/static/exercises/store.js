@@ -7,6 +7,8 @@
 // JupyterLab writes the same into a file, and both can be read here. What is read is looked at piece by piece: nothing
 // of it but numbers, dates and known words is kept.
 
+import { _ } from "../words/words.js";
+
 const KEY = "kmm-progress";
 const KINDS = ["exercises", "quizzes"];
 const NAME = /^[a-z0-9][a-z0-9/#._-]{0,119}$/i;
@@ -75,15 +77,15 @@ export function better(one, other) {
 export function parse(text) {
   const progress = nothing();
   if (text === "") return { progress, taken: 0, left: 0 };
-  if (text.length > LIMITS.bytes) throw new Error("This file is too large to be progress in this book.");
+  if (text.length > LIMITS.bytes) throw new Error(_("This file is too large to be progress in this book."));
   let raw;
   try {
     raw = JSON.parse(text);
   } catch {
-    throw new Error("This file is not JSON.");
+    throw new Error(_("This file is not JSON."));
   }
-  if (raw === null || typeof raw !== "object" || raw.format !== KEY) throw new Error("This file is not progress in this book.");
-  if (raw.version !== 1) throw new Error("This file is of another version of the book.");
+  if (raw === null || typeof raw !== "object" || raw.format !== KEY) throw new Error(_("This file is not progress in this book."));
+  if (raw.version !== 1) throw new Error(_("This file is of another version of the book."));
   let taken = 0;
   let left = 0;
   for (const kind of KINDS) {

@@ -2,6 +2,7 @@
 // The first script of a page with code: draws the labs from their recorded run, then starts Python when there is
 // time, or at once when the reader acts. All that Python needs is in another part, loaded then.
 
+import { _ } from "../words.js";
 import { drawRecorded } from "./draw.js";
 import { Pending } from "./pending.js";
 import { ROOT, loadManifest, loadPart } from "./parts.js";
@@ -44,7 +45,7 @@ async function start() {
     forget();
     if (mine !== attempt) return;
     setState("failed");
-    status.show("failed", `Python could not be loaded: ${error.message}. What is on the page still works.`);
+    status.show("failed", _("Python could not be loaded: {why}. What is on the page still works.", { why: error.message }));
     return;
   }
   if (mine === attempt) await session.start(await python);
@@ -55,7 +56,7 @@ function stop() {
   attempt += 1; // in case the session's script is still on its way
   session?.stop();
   setState("recorded");
-  status.show("recorded", "Python was stopped. The labs keep what they show.");
+  status.show("recorded", _("Python was stopped. The labs keep what they show."));
 }
 
 for (const cell of cells) {
@@ -76,11 +77,11 @@ document.addEventListener("kmm:act", (event) => {
 
 status.show("recorded");
 if (location.protocol === "file:") {
-  status.show("recorded", "This page was opened as a file. The labs and Python need a web server, such as python3 -m http.server.", []);
+  status.show("recorded", _("This page was opened as a file. The labs and Python need a web server, such as python3 -m http.server."), []);
 } else {
   live.drawn = drawRecorded(() => session?.unheard()); // a lab greets Python when it is drawn: that starts nothing
   live.drawn.then(() => performance.mark("kmm-drawn"));
-  if (wantsToSaveData()) status.show("recorded", notLoaded("Python is not loaded, to save data."));
+  if (wantsToSaveData()) status.show("recorded", notLoaded(_("Python is not loaded, to save data.")));
   else if (cells.length) {
     whenSeen(prepare);
     whenIdle(start);

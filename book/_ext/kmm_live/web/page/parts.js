@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Load the parts of the live page that are not needed to read it.
 
+import { _ } from "../words.js";
+
 /** Where the live page's files are, as an absolute address that ends in a slash. */
 export const ROOT = new URL("./", document.currentScript.src).href;
 
@@ -19,7 +21,7 @@ export async function loadManifest() {
 
 async function fetchManifest() {
   const answer = await fetch(`${ROOT}manifest.json`, { cache: "no-cache" });
-  if (!answer.ok) throw new Error(`the site answered ${answer.status} for ${answer.url}`);
+  if (!answer.ok) throw new Error(_("the site answered {status} for {address}", { status: answer.status, address: answer.url }));
   return answer.json();
 }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The one quiet line that says what the page is doing: at the foot of the window, in the article's column.
 
-const RECORDED = document.querySelector(".kmm-view") ? "The labs show a recorded run." : "The outputs are those of the book's build.";
+import { _ } from "../words.js";
+
+const RECORDED = document.querySelector(".kmm-view") ? _("The labs show a recorded run.") : _("The outputs are those of the book's build.");
 
 const TEXT = {
   recorded: RECORDED,
-  starting: "Starting Python",
-  yes: "Live: Python runs here.",
-  failed: "Python stopped.",
+  starting: _("Starting Python"),
+  yes: _("Live: Python runs here."),
+  failed: _("Python stopped."),
 };
 
 /** What the page says of itself while Python is not loaded, and why it is not. */
@@ -20,9 +22,10 @@ export class Status {
     this.element.classList.add("kmm-live");
     this.element.innerHTML =
       '<span class="kmm-live-dot" aria-hidden="true"></span><span class="kmm-live-said"><span class="kmm-live-text" role="status"></span> ' +
-      '<span class="kmm-live-kept">Kept for offline.</span></span><span class="kmm-live-amount"></span><span class="kmm-live-buttons"></span>';
+      '<span class="kmm-live-kept"></span></span><span class="kmm-live-amount"></span><span class="kmm-live-buttons"></span>';
+    this.element.querySelector(".kmm-live-kept").textContent = _("Kept for offline.");
     [this.text, this.amount, this.buttons] = ["text", "amount", "buttons"].map((part) => this.element.querySelector(`.kmm-live-${part}`));
-    for (const [name, label] of [["start", "Start Python"], ["restart", "Restart"], ["stop", "Stop"]]) {
+    for (const [name, label] of [["start", _("Start Python")], ["restart", _("Restart")], ["stop", _("Stop")]]) {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: label, hidden: true });
       button.dataset.action = name;
       button.addEventListener("click", () => actions[name]());
@@ -48,7 +51,7 @@ export class Status {
 
   /** How much of how much has come, in bytes; not read aloud, it changes too often. */
   progress(done, total) {
-    this.amount.textContent = `${megabytes(done)} of ${megabytes(total)} MB`;
+    this.amount.textContent = _("{done} of {total} MB", { done: megabytes(done), total: megabytes(total) });
   }
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A code cell that runs: its editor, its buttons, its output, and the labs in it.
 
+import { _ } from "../words.js";
 import { benches } from "../page/pending.js";
 import { Edits } from "./edits.js";
 import { makeEditor } from "./editor.js";
 import { Output } from "./output.js";
 import { appears } from "./wait.js";
 
-const NATIVE = "This cell needs numpy, matplotlib or files that this page does not have: it shows what came out when the book was built. It runs in JupyterLab and in Binder.";
+const NATIVE = _("This cell needs numpy, matplotlib or files that this page does not have: it shows what came out when the book was built. It runs in JupyterLab and in Binder.");
 const DRAW_LIMIT = 5000; // ms that a lab may take to draw itself before the old one is taken away all the same
 
 export class Cell {
@@ -37,7 +38,7 @@ export class Cell {
     const caret = this.pre.contains(document.activeElement);
     this.editor = makeEditor({
       doc: this.edits.text ?? this.original,
-      label: `Code cell ${this.index + 1}, Python. Shift+Enter runs it, Escape and then Tab leaves it.`,
+      label: _("Code cell {number}, Python. Shift+Enter runs it, Escape and then Tab leaves it.", { number: this.index + 1 }),
       onRun: () => this.session.run(this.index),
       onChange: (text) => this.#changed(text),
     });
@@ -75,14 +76,14 @@ export class Cell {
   interrupted() {
     this.#stuck = true;
     this.output.settle();
-    this.#show("stopped", "Stopped while it was running.");
+    this.#show("stopped", _("Stopped while it was running."));
   }
 
   /** Run it in this kernel; "ok", "error" or "skipped". `automatic`: the page does it, not the reader. */
   async run(kernel, automatic) {
     if (this.has("needs-native")) return this.#skip(automatic ? "" : NATIVE);
-    if (automatic && (this.#stuck || this.edits.unfinished)) return this.#skip("Not run again: it was still running when Python was ended. Run starts it.");
-    this.#show("running", "running …");
+    if (automatic && (this.#stuck || this.edits.unfinished)) return this.#skip(_("Not run again: it was still running when Python was ended. Run starts it."));
+    this.#show("running", _("running …"));
     this.edits.unfinished = true;
     const views = benches(this.el).map((bench) => bench.kmmView?.());
     const sink = this.output.begin(kernel.manager);

@@ -2,6 +2,8 @@
 // The page's end of Python in a worker. To restart it is to end the worker and take another: that survives an endless
 // loop, and needs no shared memory (so no special headers from the web host).
 
+import { _ } from "../words.js";
+
 export class KernelGone extends Error {}
 
 export class Kernel {
@@ -26,7 +28,7 @@ export class Kernel {
       else this.#inOrder = this.#inOrder.then(() => this.#handle(data)).catch((error) => console.error(error));
     };
     worker.onmessage = ({ data }) => hear(data);
-    worker.onerror = (event) => this.#gone(event.message || "its script could not be loaded");
+    worker.onerror = (event) => this.#gone(event.message || _("its script could not be loaded"));
     queueMicrotask(() => said.forEach(hear)); // once the session has set `manager` and `onGone`
   }
 

@@ -2,6 +2,7 @@
 // A result in the richest form the page can show.
 
 import { marked } from "marked";
+import { _ } from "../words.js";
 import { takeAway, whenGone } from "../page/gone.js";
 import { block } from "./output.js";
 
@@ -49,5 +50,5 @@ async function showWidget({ model_id }, place, manager) {
 }
 
 function picture(type, data) {
-  return Object.assign(document.createElement("img"), { src: `data:${type};base64,${data.trim()}`, alt: "output of the cell" });
+  return Object.assign(document.createElement("img"), { src: `data:${type};base64,${data.trim()}`, alt: _("output of the cell") });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The output of a cell. What was there stays until its successor is ready, so that nothing on the page jumps.
 
+import { _ } from "../words.js";
 import { takeAway } from "../page/gone.js";
 import { ansiToNodes } from "./ansi.js";
 import { renderMime } from "./mime.js";
@@ -135,7 +136,7 @@ class Content {
       last.replaceWith(now);
       now.firstElementChild.scrollTop = scrollTop;
     } else this.box.append(now);
-    if (text.length >= room) this.box.append(Object.assign(document.createElement("p"), { className: "kmm-cell-cut", textContent: "The rest is left out: this cell writes too much." }));
+    if (text.length >= room) this.box.append(Object.assign(document.createElement("p"), { className: "kmm-cell-cut", textContent: _("The rest is left out: this cell writes too much.") }));
     return undefined;
   }
 

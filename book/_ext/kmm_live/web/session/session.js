@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A page with Python: starts the kernel, runs the cells in order, and brings everything back after a restart.
 
+import { _ } from "../words.js";
 import { startWorker } from "../page/worker.js";
 import { Cell } from "./cell.js";
 import { Kernel, KernelGone } from "./kernel.js";
@@ -44,7 +45,7 @@ export class Session {
   async #runAll(kernel) {
     this.stoppedAt = undefined;
     for (const cell of this.cells) {
-      this.status.show("starting", `Starting Python: running cell ${cell.index + 1} of ${this.cells.length}`, ["restart", "stop"]);
+      this.status.show("starting", _("Starting Python: running cell {number} of {all}", { number: cell.index + 1, all: this.cells.length }), ["restart", "stop"]);
       const outcome = await this.#enqueue(cell, true);
       if (kernel !== this.#kernel) return false;
       if (outcome === "error") {
@@ -93,8 +94,9 @@ export class Session {
 
   #say() {
     if (document.documentElement.dataset.live !== "yes") return;
-    const failed = this.stoppedAt && `Cell ${this.stoppedAt.index + 1} failed, so the cells after it were not run: mend it, or run them yourself.`;
-    this.status.show("yes", this.#running ? `Running cell ${this.#running.index + 1} …` : failed || undefined);
+    const failed = this.stoppedAt && _(
+      "Cell {number} failed, so the cells after it were not run: mend it, or run them yourself.", { number: this.stoppedAt.index + 1 });
+    this.status.show("yes", this.#running ? _("Running cell {number} …", { number: this.#running.index + 1 }) : failed || undefined);
   }
 
   /** End Python, whatever it is doing, and start a new one. */
@@ -122,13 +124,13 @@ export class Session {
     this.#end();
     for (const cell of this.cells) cell.rest();
     this.setState("failed");
-    this.status.show("failed", `Python stopped: ${why}`);
+    this.status.show("failed", _("Python stopped: {why}", { why }));
   }
 
   /** A lab that is still a recording was told something only Python could answer: its cell has not been run. */
   unheard() {
     if (!this.#kernel) return undefined;
-    this.status.show("yes", "This lab is still a recording: run the cell it belongs to.");
+    this.status.show("yes", _("This lab is still a recording: run the cell it belongs to."));
     return true;
   }
 }

@@ -10,8 +10,9 @@ import sys
 import types
 
 
-def boot(preload=(), frozen=False):
-    """Start the kernel and import ``preload``; ``frozen``: this memory will be kept."""
+def boot(preload=(), frozen=False, language="en"):
+    """Start the kernel and import ``preload``; ``frozen``: this memory will be kept.  kmm_sim speaks ``language``."""
+    os.environ["KMM_LANGUAGE"] = language  # kmm_sim reads it when it is imported
     stand_in("IPython.terminal.embed", embed=None, InteractiveShellEmbed=object)  # there is no terminal
     javascript = sys.modules.get("pyodide_js")
     stand_in("pyodide_js", loadPackagesFromImports=nothing_to_load)  # objects of JavaScript cannot be kept
@@ -75,4 +76,6 @@ async def nothing_to_load(code):
 
 def no_input(prompt=""):
     """There is no keyboard behind a page's Python that could wait."""
-    raise RuntimeError("input() cannot wait for you in this page: write the value into the cell instead")
+    from kmm_sim.catalogue import _
+
+    raise RuntimeError(_("input() cannot wait for you in this page: write the value into the cell instead"))

@@ -2,6 +2,7 @@
 // Fetch what Python needs, side by side, and say how much of it has come. What the browser has kept is not fetched; what
 // is fetched is kept, whoever fetches it.
 
+import { _ } from "../words.js";
 import { Store, hashOf } from "../store.js";
 
 const ENOUGH = 2e6; // bytes from the network that tell how fast it is
@@ -62,7 +63,8 @@ export class Downloads {
   async #fetch({ name, size }) {
     this.#began ??= performance.now();
     const answer = await fetch(this.root + name);
-    if (!answer.ok) throw new Error(`the site answered ${answer.status} for ${name}. If the book was changed since this page was opened, reload the page`);
+    if (!answer.ok) throw new Error(
+      _("the site answered {status} for {name}. If the book was changed since this page was opened, reload the page", { status: answer.status, name }));
     const parts = [];
     let length = 0;
     for (const reader = answer.body.getReader(); ;) {
@@ -74,7 +76,7 @@ export class Downloads {
       if (this.#fromNetwork >= ENOUGH) this.#tell();
       this.#count(value.length);
     }
-    if (length < size) throw new Error(`${name} came only in part (${length} of ${size} bytes). Reload the page to try again`);
+    if (length < size) throw new Error(_("{name} came only in part ({length} of {size} bytes). Reload the page to try again", { name, length, size }));
     const whole = new Uint8Array(length);
     parts.reduce((at, part) => (whole.set(part, at), at + part.length), 0);
     return whole;
@@ -84,7 +86,7 @@ export class Downloads {
   async #check(file, bytes) {
     const hash = await hashOf(bytes);
     if (hash === undefined) return; // the page came over plain http: it has no store either
-    if (hash !== file.sha256) throw new Error(`${file.name} came spoilt. Reload the page to try again`);
+    if (hash !== file.sha256) throw new Error(_("{name} came spoilt. Reload the page to try again", { name: file.name }));
     this.store.put(file.name, file, bytes).catch(() => {}); // without room or storage it is fetched again next time
   }
 

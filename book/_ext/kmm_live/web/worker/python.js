@@ -28,7 +28,7 @@ export async function startPython(root, manifest, report) {
     return withOurs({ downloads, manifest, module, room }, () => loadPyodide(options));
   };
   const kept = wantsMemory && (await fromMemory(downloads, start));
-  const python = kept || (await fromPackages(downloads, start));
+  const python = kept || (await fromPackages(downloads, start, manifest));
   python.pyimport("kmm_boot").ready();
   postMessage({ op: "way", way: kept ? "memory" : "packages" });
   return python;
@@ -53,11 +53,11 @@ async function fromMemory(downloads, start) {
   }
 }
 
-async function fromPackages(downloads, start) {
+async function fromPackages(downloads, start, manifest) {
   const python = await start({}, 0);
   await putAll(python.FS, downloads);
   python.runPython(`import sys; sys.path.append("${LIBRARY}")`);
-  python.pyimport("kmm_boot").boot();
+  python.pyimport("kmm_boot").boot.callKwargs({ language: manifest.language });
   return python;
 }
 

@@ -24,7 +24,8 @@ const emit = (type, content, more) => {
   publish(type, content, more);
 };
 
-async function start({ root, manifest }) {
+async function start({ root, manifest, words }) {
+  self.kmmWords = words;
   python = await startPython(root, manifest, (done, total) => postMessage({ op: "progress", done, total }));
   json = python.pyimport("json");
   const module = python.pyimport("pyodide_kernel");
