@@ -95,21 +95,40 @@ def test_the_exercises_need_nothing_visual():
     assert not {"numpy", "matplotlib", "ipywidgets", "anywidget", "IPython", "traitlets"} & set(names)
 
 
-def test_another_language_is_spoken_from_the_start(tmp_path):
-    """A made-up language, in a file as msgfmt writes it, chosen before the import: a lab and an exercise speak it."""
+@pytest.fixture
+def spoken(tmp_path):
+    """Run code in a made-up language, in a file as msgfmt writes it, chosen before the import: what it prints."""
     folder = tmp_path / "xx/LC_MESSAGES"
     folder.mkdir(parents=True)
     catalog = Catalog(locale="en")
-    catalog.add("The caller gets NULL.", "<The caller gets NULL.>")
-    catalog.add("Which of them need new pages for it?", "<three of them>")
+    for text, said in (("The caller gets NULL.", "<The caller gets NULL.>"), ("per CPU", "<je CPU>"),
+                       ("Which of them need new pages for it?", "<three of them>")):
+        catalog.add(text, said)
     with open(folder / "kmm_sim.mo", "wb") as file:
         write_mo(file, catalog)
-    code = ("import sys, pathlib; from kmm_sim import catalogue; catalogue.use('xx', pathlib.Path(sys.argv[1])); "
-            "from kmm_sim.labs import three_slabs_lab; print(three_slabs_lab('a').frames); "
-            "print(catalogue._('The caller gets NULL.'))")
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
-    assert "<three of them>" in done.stdout
-    assert done.stdout.endswith("<The caller gets NULL.>\n")
+    begin = "import sys, pathlib; from kmm_sim import catalogue; catalogue.use('xx', pathlib.Path(sys.argv[1])); "
+
+    def run(code):
+        command = [sys.executable, "-c", begin + code, tmp_path]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+    return run
+
+
+def test_another_language_is_spoken_from_the_start(spoken):
+    said = spoken("from kmm_sim.labs import three_slabs_lab; print(three_slabs_lab('a').frames); "
+                  "print(catalogue._('The caller gets NULL.'))")
+    assert "<three of them>" in said
+    assert said.endswith("<The caller gets NULL.>\n")
+
+
+def test_an_option_is_seen_in_that_language_and_sent_as_it_always_was(spoken):
+    """So that a link is good in every language."""
+    said = spoken("from kmm_sim.labs.choose import ChooseLab, choose_lab; "
+                  "need = choose_lab('8 per CPU').scene['']['forms'][0]['parts'][-1]; "
+                  "print(need['options'][0], need['words'][0], "
+                  "ChooseLab().read({'do': 'choose', 'size': 8, 'need': ['per CPU']}).need)")
+    assert said == "per CPU <je CPU> 8 bytes, <je CPU>\n"
 
 
 def test_who_has_begun_in_a_language_cannot_change_it():
