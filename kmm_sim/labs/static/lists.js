@@ -29,6 +29,13 @@ export class ListsPanel {
     this.rove(this.stops().find((stop) => stop.dataset.key === this.chosen));
   }
 
+  rest() {
+    for (const { entries } of this.rows.values()) {
+      if (entries.scrollWidth > entries.clientWidth) entries.tabIndex = 0; // to be scrolled by keys
+      else entries.removeAttribute("tabindex");
+    }
+  }
+
   arrange() {
     const { lists } = this.bench.nodes.get(this.key);
     for (const key of this.rows.keys()) if (!lists.includes(key)) this.rows.delete(key);
