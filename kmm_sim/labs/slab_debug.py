@@ -128,11 +128,22 @@ def _desk(size: int, debug: str, hardened: bool) -> DebugDesk:
     """Return a desk whose cache has one slab already, all of it free."""
     machine = Machine(pages=16, slab_debug=debug, slab_hardened=1 if hardened else None, teaching=False)
     cache = machine.kmem_cache_create("example", size, flags=int(SlabFlags.NO_MERGE))
-    machine.kmem_cache_free(cache, machine.kmem_cache_alloc(cache, GFP_KERNEL))
-    return DebugDesk(machine=machine, cache=cache, chosen=0, held=(), report=())
+    desk = DebugDesk(machine=machine, cache=cache, chosen=0, held=(), report=())
+    example_free(desk, example_alloc(desk))
+    return desk
 
 
 # Calls
+
+
+def example_alloc(desk: DebugDesk) -> int | None:
+    """Return the address of a new object.  A report names this function as the one that allocated it."""
+    return desk.machine.kmem_cache_alloc(desk.cache, GFP_KERNEL)
+
+
+def example_free(desk: DebugDesk, ptr: int | None) -> None:
+    """Free an object.  A report names this function as the one that freed it."""
+    desk.machine.kmem_cache_free(desk.cache, ptr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +157,7 @@ class Take:
     def __call__(self, desk: DebugDesk) -> str:
         """Make the call; return what became of it as a sentence."""
         seen = len(desk.machine.dmesg)
-        ptr = desk.machine.kmem_cache_alloc(desk.cache, GFP_KERNEL)
+        ptr = example_alloc(desk)
         if not ptr:
             return _("The caller gets NULL.")
         looked = _("The kernel looks at the free object first, and finds that somebody wrote to it. ")
@@ -173,7 +184,7 @@ class GiveBack:
     def __call__(self, desk: DebugDesk) -> str:
         """Make the call; return what became of it as a sentence."""
         seen = len(desk.machine.dmesg)
-        desk.machine.kmem_cache_free(desk.cache, _address(desk, self.index))
+        example_free(desk, _address(desk, self.index))
         desk.chosen = self.index
         if _reported(desk, seen):
             return _("The kernel looks around object {index}, and does not like what it sees: read its report.",

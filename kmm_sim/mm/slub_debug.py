@@ -51,6 +51,8 @@ __all__ = [
     "write_freepointer",
 ]
 
+KERNEL = ("kmm_sim.mm.", "kmm_sim.calls.", "kmm_sim.machine")  # who calls these from outside is a caller
+
 SLUB_RED_INACTIVE = 0xBB
 SLUB_RED_ACTIVE = 0xCC
 POISON_INUSE = 0x5A
@@ -202,7 +204,7 @@ def set_track(s: SlubCache, ptr: int, which: int) -> None:
     if not s.flags & SlabFlags.STORE_USER:
         return
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("kmm_sim."):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(KERNEL):
         frame = frame.f_back
     cpu = s.zone.cpu
     s.slabs.ticks += 1

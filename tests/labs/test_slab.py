@@ -323,6 +323,12 @@ def test_free_p_frees_the_object_looked_at_once_more():
     assert "Object already free" in after["d"]["text"]
 
 
+def test_a_report_names_the_functions_of_the_lab_and_none_of_what_runs_it():
+    report = act(slab_debug_lab("take free"), do="again")["d"]["text"]
+    assert re.findall("(Allocated|Freed) in ([a-z_]+) age", report) == [
+        ("Allocated", "example_alloc"), ("Freed", "example_free")]
+
+
 @pytest.mark.parametrize("action", [{}, {"do": "write", "offset": "x", "value": 1}, {"do": "free", "object": ""},
                                     {"do": "write", "offset": 1 << 40, "value": 1}])
 def test_nonsense_in_the_lab_of_bytes_is_answered_with_a_sentence(action):
