@@ -85,7 +85,7 @@ class Bench(anywidget.AnyWidget):
         self.run = run
         super().__init__(
             phrases={**PHRASES, **run.lab.phrases},
-            scene=run.start,
+            scene=dict(run.start),  # its own: _show_anew() empties it
             frames=list(run.frames),
             about=self._about() | opened,
             _room=run.measured(),
