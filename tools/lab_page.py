@@ -30,9 +30,15 @@ MODEL = """async ({ esm, css, state, answers }) => {
     get: (name) => state[name],
     on: (name, listener) => (listeners[name] ??= []).push(listener),
     off: (name, listener) => { listeners[name] = listeners[name].filter((other) => other !== listener); },
-    send: async (content) => { if (answers) for (const each of await toPython(content)) tell("msg:custom", each, []); },
+    send: async (content) => { if (answers) for (const each of await toPython(content)) draw(each); },
   };
-  Object.assign(window, { state, tell, acts: [] });
+  const draw = (answer) => {
+    const began = performance.now();
+    tell("msg:custom", answer, []);
+    document.body.getBoundingClientRect(); // lays the page out
+    drawn.push(performance.now() - began);
+  };
+  Object.assign(window, { state, tell, acts: [], drawn: [] }); // drawn: how long each answer took, ms
   document.addEventListener("kmm:act", (event) => acts.push(event.detail.action));
   widget.initialize({ model });
   window.close = widget.render({ model, el: document.getElementById("lab") });

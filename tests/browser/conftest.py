@@ -118,6 +118,7 @@ def open_lab(engine, request) -> Iterator[Callable[..., Lab]]:
         contexts.append(browser.new_context(**{"viewport": {"width": 740, "height": 900}, **options}))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         return put_lab(page, bench, live=live, answers=answers)
 
     yield open_lab

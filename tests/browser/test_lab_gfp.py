@@ -1,4 +1,4 @@
-"""The GFP lab and the buddy lab in detail, in a browser: by mouse, by keyboard, on a phone, without Python."""
+"""The GFP lab and the buddy lab in detail, in a browser: by mouse, by keyboard, without Python."""
 
 import re
 
@@ -55,13 +55,6 @@ def test_memory_can_be_set_up_anew_by_keyboard(open_lab):
     expect(lab.find(".kmm-sentence")).to_have_text(re.compile("The caller gets pfn"))
     lab.find(".kmm-call[data-does=kswapd]").get_by_role("button").click()
     expect(lab.find(".kmm-sentence")).to_have_text(re.compile(r"kswapd reclaimed \d+ pages"))
-
-
-def test_nothing_is_wider_than_a_phone(open_lab):
-    for bench in (gfp_lab("clean cache", RECORDED), buddy_lab(script="+0 +0 -0 +4", pages=16, detail=True)):
-        lab = open_lab(bench, live="recorded", answers=False, viewport={"width": 360, "height": 740})
-        lab.page.get_by_role("slider", name="Event").press("End")
-        assert lab.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_evens_then_odds_and_why_two_in_a_row_are_not_to_be_had(open_lab):

@@ -1,16 +1,12 @@
-"""The labs of kmalloc, of choosing and of traffic in a browser: their main paths, on a phone, in the dark."""
+"""The labs of kmalloc, of choosing and of traffic in a browser: what they draw."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from kmm_sim.labs import choose_lab, kmalloc_lab, workload_lab
 
-AXE = Path(__file__).parents[2] / "_build/live/npm/node_modules/axe-core/axe.min.js"
-FINDINGS = """() => axe.run(document.querySelector(".kmm-bench")).then(({ violations }) =>
-  violations.map(({ id, nodes }) => `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`))"""
 SCRIPT = "+100 +100 +90 -0 +120 +9000"
 LABS = {"kmalloc": lambda: kmalloc_lab(SCRIPT), "choose": choose_lab, "workload": lambda: workload_lab(seconds=40)}
 each_lab = pytest.mark.parametrize("name", LABS)
@@ -88,22 +84,3 @@ def test_time_goes_on_and_a_machine_begins_anew(open_lab):
     expect(sentence(lab)).to_have_text(re.compile("^At 40 s."))
     press(lab, "A")
     expect(sentence(lab)).to_have_text(re.compile("Both machines begin anew. A has load 50 %"))
-
-
-@each_lab
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_at_the_start_and_at_the_end(open_lab, name, scheme):
-    lab = open_lab(LABS[name](), color_scheme=scheme)
-    lab.page.add_script_tag(path=AXE)
-    for at in (0, lab.at[1]):
-        lab.scrub(at)
-        lab.page.wait_for_timeout(400)
-        assert lab.page.evaluate(FINDINGS) == []
-
-
-@each_lab
-def test_on_a_phone_nothing_is_wider_than_the_screen(open_lab, name):
-    lab = open_lab(LABS[name](), viewport={"width": 360, "height": 740}, has_touch=True)
-    for at in (0, lab.at[1]):
-        lab.scrub(at)
-        assert lab.page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -1,19 +1,10 @@
 """The labs on pages, zones and the cost of mem_map in a browser, with the real Python behind them."""
 
-from pathlib import Path
-
-import pytest
 from playwright.sync_api import expect
 
 from kmm_sim import GFP_KERNEL, Machine
 from kmm_sim.labs import mem_map_lab, pages_lab, zones_lab
 from kmm_sim.labs.pages import MASKS, Allocate, OnPage, Write
-
-AXE = Path(__file__).parents[2] / "_build/live/npm/node_modules/axe-core/axe.min.js"
-FINDINGS = """() => axe.run(document.querySelector(".kmm-bench")).then(({ violations }) =>
-  violations.map(({ id, nodes }) => `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`))"""
-LABS = {"pages": pages_lab, "zones": zones_lab, "mem_map": mem_map_lab,
-        "32 bits": lambda: pages_lab(Machine.preset("lkd-32bit"))}
 
 
 def press(lab, does):
@@ -95,18 +86,3 @@ def test_the_cost_is_worked_out(open_lab):
     press(lab, "work")
     expect(lab.find(".kmm-stage")).to_contain_text("256 MiB")
     expect(lab.find(".kmm-stage")).to_contain_text("1.56 %")
-
-
-@pytest.mark.parametrize("name", LABS)
-def test_a_phone_shows_the_whole_lab(name, open_lab):
-    lab = open_lab(LABS[name](), viewport={"width": 360, "height": 780})
-    wider = lab.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert wider <= 0
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", LABS)
-def test_axe_finds_nothing(name, scheme, open_lab):
-    lab = open_lab(LABS[name](), color_scheme=scheme)
-    lab.page.add_script_tag(path=AXE)
-    assert lab.page.evaluate(FINDINGS) == []

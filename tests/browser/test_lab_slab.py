@@ -101,12 +101,3 @@ def test_the_three_allocators_show_the_same_letters(visit, site):
     letters = [sorted(filter(str.isalpha, "".join(panel.locator(".kmm-slot").all_inner_texts())))
                for panel in bench.locator(".kmm-panel:has(.kmm-shelves)").all()]
     assert letters == [["j", "k", "l"]] * 3
-
-
-@pytest.mark.parametrize("chapter", [LAYER, THREE])
-def test_on_a_phone_nothing_reaches_beyond_the_page(visit, site, chapter):
-    live, bench = open_chapter(visit, site, chapter, width=360, height=740)
-    bench.get_by_role("slider").press("End")
-    assert live.page.evaluate("document.documentElement.scrollWidth") <= 360
-    for each in live.page.locator(".kmm-bench").all():
-        assert each.evaluate("bench => bench.scrollWidth - bench.clientWidth") <= 0

@@ -1,16 +1,12 @@
-"""The vmalloc lab and the stack lab in a browser: their main paths by mouse and keyboard, on a phone, in the dark."""
+"""The vmalloc lab and the stack lab in a browser: what they draw, by mouse and keyboard."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from kmm_sim.labs import stack_lab, vmalloc_lab
 
-AXE = Path(__file__).parents[2] / "_build/live/npm/node_modules/axe-core/axe.min.js"
-FINDINGS = """() => axe.run(document.querySelector(".kmm-bench")).then(({ violations }) =>
-  violations.map(({ id, nodes }) => `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`))"""
 AREA = ".kmm-box[data-key='v:ffffc90000000000']"
 VMALLOC = "alloc:2 +4 touch:A0 all:A direct:A +1 touch:A4 -A"
 STACK = "528x14 528 schedule 528x15 528"
@@ -99,22 +95,3 @@ def test_what_cannot_be_done_is_said_in_the_lab_and_loses_nothing(open_lab):
     expect(lab.find(".kmm-bench")).to_contain_text("Not done: there is no call to return from")
     press(lab, "call")
     expect(sentence(lab)).to_have_text(re.compile("Both have room"))
-
-
-@each_lab
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_at_the_start_and_at_the_end(open_lab, name, scheme):
-    lab = open_lab(LABS[name](), color_scheme=scheme)
-    lab.page.add_script_tag(path=AXE)
-    for at in (0, lab.at[1]):
-        lab.scrub(at)
-        lab.page.wait_for_timeout(400)
-        assert lab.page.evaluate(FINDINGS) == []
-
-
-@each_lab
-def test_on_a_phone_nothing_is_wider_than_the_screen(open_lab, name):
-    lab = open_lab(LABS[name](), viewport={"width": 360, "height": 740}, has_touch=True)
-    for at in (0, lab.at[1]):
-        lab.scrub(at)
-        assert lab.page.evaluate("document.documentElement.scrollWidth") <= 360
