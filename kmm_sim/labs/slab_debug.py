@@ -136,12 +136,12 @@ def _desk(size: int, debug: str, hardened: bool) -> DebugDesk:
 # Calls
 
 
-def example_alloc(desk: DebugDesk) -> int | None:
+def example_alloc(desk: DebugDesk) -> int:
     """Return the address of a new object.  A report names this function as the one that allocated it."""
     return desk.machine.kmem_cache_alloc(desk.cache, GFP_KERNEL)
 
 
-def example_free(desk: DebugDesk, ptr: int | None) -> None:
+def example_free(desk: DebugDesk, ptr: int) -> None:
     """Free an object.  A report names this function as the one that freed it."""
     desk.machine.kmem_cache_free(desk.cache, ptr)
 

@@ -1,6 +1,7 @@
 """The slab labs: what they draw, what they read, and that the reader's clicks do what they say."""
 
 import json
+import re
 from dataclasses import fields
 
 import pytest
