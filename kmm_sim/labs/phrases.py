@@ -41,6 +41,7 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "nothing": _("nothing"),
         "none_held": _("nothing held"),
         "ready": _("Press play, or step: {0} events were recorded. Then make calls of your own."),
+        "ready.one": _("Press play, or step: one event was recorded. Then make calls of your own."),
         "nothing_yet": _("Nothing yet. What the calls bring about appears here: press play, or make a call."),
         "ready.none": _("Make the first call."),
         "past": _("Now at event {0} of {1}: a call made here replaces what came after."),

@@ -187,7 +187,7 @@ def _span(part: StackPart) -> Span:
 def tell(event: Event) -> tuple[Any, ...]:
     """Return a call as a phrase: who stopped, else what was lost in silence, else how both stand."""
     if not (isinstance(event, Called) and isinstance(event.answer, Happened)):
-        return "other", str(event), str(event)
+        return "other", str(event), _("This was done elsewhere.")
     happened = event.answer
     stop = [fate for fate in happened.fates if fate.stops]
     harmed = next((fate for fate in happened.fates if fate.lost and not fate.stops), None)

@@ -41,7 +41,7 @@ BANDS = ((_("order 0"), range(0, 1), 4), (_("1 to 3"), range(1, 4), 2), (_("4 to
          (_("9 and 10"), range(9, NR_PAGE_ORDERS), 6))  # fmt: skip
 NAMES = ("A", "B")
 TURN = 5  # percentage points that make a difference
-LOG = "\n"  # between what an answer says and its line in the log
+LOG = "\n"  # between what an answer says and its lines in the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,9 @@ class Pass:
         failed = {name: desk.traffic[name].failures - failures[name] for name in NAMES}
         words = "; ".join(_told(name, desk.samples[name][-1].unusable[ORDER], failed[name]) for name in NAMES)
         said = _("At {now:.0f} s. {words}.", now=desk.traffic["A"].now, words=words)
-        free = " ".join(f"{name}: free_pages={desk.samples[name][-1].free_pages}" for name in NAMES)
-        return f"{said}{LOG}sim_seconds: {free}"
+        lines = (f"{name}: sim_seconds: passed={self.seconds} free_pages={desk.samples[name][-1].free_pages} "
+                 f"failed={failed[name]}" for name in NAMES)
+        return said + LOG + "\n".join(lines)
 
 
 def _told(name: str, unusable: float, failed: int) -> str:
@@ -144,7 +145,9 @@ class Begin:
         desk.settings = desk.settings | {self.name: self.setting}
         _start(desk)
         words = _("Both machines begin anew. {name} has {setting}.", name=self.name, setting=self.setting)
-        return f"{words}{LOG}sim_begin: seed={desk.seed}"
+        lines = (f"{name}: sim_begin: load={each.load} pinned={each.pinned} slab={each.slab} seed={desk.seed}"
+                 for name, each in desk.settings.items())
+        return words + LOG + "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ class WorkloadLab:
     def tell(self, event: Event) -> tuple[Any, ...]:
         """Return what the seconds brought as a phrase."""
         assert isinstance(event, Called)
-        said, __, log = str(event.answer).rpartition(LOG)
+        said, __, log = str(event.answer).partition(LOG)
         return "other", log, said
 
     def ask(self, before: WorkloadState, after: WorkloadState, events: Sequence[Event]) -> Question | None:

@@ -5,10 +5,21 @@ import re
 import pytest
 
 from kmm_sim import GFP_KERNEL, Machine
-from kmm_sim.labs import choose_lab, kmalloc_lab, mem_map_lab, pages_lab, slab_debug_lab, three_slabs_lab, zones_lab
+from kmm_sim.labs import (
+    choose_lab,
+    kmalloc_lab,
+    mem_map_lab,
+    pages_lab,
+    slab_debug_lab,
+    three_slabs_lab,
+    vmalloc_phrases,
+    workload_lab,
+    zones_lab,
+)
 from kmm_sim.labs.ftrace import NO_TRACEPOINT, ftrace
 from kmm_sim.labs.recorded import WINDOWS_ON_HIGH_MEMORY, ZONE_AFTER_ZONE
 from kmm_sim.labs.view import On
+from kmm_sim.labs.workload import LOG, Begin, Setting
 from kmm_sim.mm.events import MmPageAlloc, MmPageFree, MmVmscanDirectReclaimBegin, MmVmscanWakeupKswapd
 
 LINE = re.compile(r"(\w+: )?(?!sim_)[a-z]\w+: \w+[=:] ?\S.*")
@@ -30,6 +41,16 @@ def test_every_line_of_the_log_reads_like_ftrace_or_says_that_there_is_no_tracep
         assert log == NO_TRACEPOINT or all(LINE.fullmatch(line) for line in log.splitlines()), log
     traced = sum(log != NO_TRACEPOINT for (_, log, _), *_ in frames)
     assert traced == 0 if name == "mem_map" else traced > 0
+
+
+def test_what_is_ours_in_the_log_is_named_and_has_fields_as_ftrace_has_them():
+    line = re.compile(r"(\w+: )?[a-z]\w+: \w+[=:] ?\S.*")
+    logs = [log for name, log in vmalloc_phrases.PHRASES.items() if name.startswith("log.")]
+    logs += [log for (_, log, _), *_ in workload_lab(seconds=2).frames]
+    logs += [Begin("A", Setting(50, 6))(workload_lab(seconds=0).run.machine).partition(LOG)[2]]
+    assert len(logs) > 15
+    for each in "\n".join(logs).splitlines():
+        assert line.fullmatch(each), each
 
 
 def test_a_call_has_a_line_for_each_tracepoint_and_the_last_of_many():

@@ -178,7 +178,7 @@ class BenchView {
 
   sentence() {
     const { at, end, frames } = this.player;
-    if (!at) return this.say(end ? ["ready", end] : ["ready.none"]);
+    if (!at) return this.say(end > 1 ? ["ready", end] : [end ? "ready.one" : "ready.none"]);
     return this.phrases.told("says", frames[at - 1][0]);
   }
 
