@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from kmm_sim import labs
+from kmm_sim.labs.recorded import ZONE_AFTER_ZONE
 
 AXE = Path(__file__).parents[2] / "_build/live/npm/node_modules/axe-core/axe.min.js"
 FINDINGS = """() => axe.run(document.querySelector(".kmm-bench")).then(({ violations }) =>
@@ -37,7 +38,7 @@ LABS = {  # the call to make, and what the lab opens with
     "three_slabs": ("get", {"script": "a3 b4 -1"}),
     "vmalloc": ("vmalloc", {"script": "alloc:2 +4 touch:A0"}),
     "workload": ("pass", {"seconds": 4}),
-    "zones": ("take", {}),
+    "zones": ("take", {"calls": ZONE_AFTER_ZONE}),
 }
 HANDS = {
     "mouse": {},

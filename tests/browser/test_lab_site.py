@@ -93,13 +93,6 @@ def test_on_a_phone_memory_sentence_and_timeline_are_on_one_screen(visit, site):
     assert all(bottom <= top + 1 for bottom, top in zip(bottoms, tops[1:], strict=False)), boxes
 
 
-def test_on_a_desktop_the_lab_is_on_one_screen_down_to_its_timeline(visit, site):
-    live, _ = open_chapter(visit, site, width=1280, height=900)
-    top, bottom = live.page.evaluate("""() => [document.querySelector(".kmm-title").getBoundingClientRect().top,
-      document.querySelector(".kmm-bar").getBoundingClientRect().bottom]""")
-    assert bottom - top < 600
-
-
 def test_the_first_action_starts_python_and_is_done_then(before):
     live, bench = before
     bench.locator(".kmm-call[data-does=alloc] input").fill("1")

@@ -8,6 +8,10 @@ from live_page import SAVE_DATA, SHIFT
 
 JUMP = 0.05  # what a page may shift by itself while it comes (cumulative layout shift)
 WIDER_THAN_THE_SCREEN = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+FIRST_CALL = """() => {  // where the first lab has the button of its first call, from its top; 0: no lab
+  const lab = document.querySelector(".kmm-bench:has(.kmm-do)");
+  const [top, call] = [".kmm-title", ".kmm-do"].map((each) => lab?.querySelector(each).getBoundingClientRect());
+  return lab ? call.bottom - top.top : 0; }"""
 FAULTS = """(options) => axe.run(options).then(({ violations }) =>
     violations.flatMap((fault) => fault.nodes.map((node) => `${fault.id}: ${node.html.slice(0, 150)}`)))"""
 
@@ -35,6 +39,7 @@ def look(visit):
 @pytest.mark.parametrize("width", [1280, 360])
 def test_every_page_opens_whole_from_its_own_site_and_axe_finds_nothing(look, page_names, axe, width):
     """The fixture adds: no request to another origin, none that threw. A breach of its policy is on the console."""
+    labs = 0
     for name in page_names:
         shown = look(name, width=width)
         assert not shown.failed, f"{name}: {shown.failed}"
@@ -43,6 +48,9 @@ def test_every_page_opens_whole_from_its_own_site_and_axe_finds_nothing(look, pa
         shift = shown.page.evaluate("shift")
         assert shift["sum"] <= JUMP, f"{name} jumps at {width} pixels: {shift}"
         assert shown.page.title()
+        first_call = shown.page.evaluate(FIRST_CALL)
+        assert not first_call or width < 1000 or first_call <= 800, f"{name}: its first lab is taller than a screen"
+        labs += first_call > 0
         if name == "index.html":  # it only sends the reader on
             assert shown.page.url == shown.site + "book/index.html"
         else:
@@ -55,3 +63,4 @@ def test_every_page_opens_whole_from_its_own_site_and_axe_finds_nothing(look, pa
                 found = shown.page.evaluate(FAULTS, {"runOnly": ["color-contrast"]})
                 assert not found, f"{name} in the dark: {found}"
         shown.context.close()
+    assert labs > 10
