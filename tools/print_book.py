@@ -32,6 +32,8 @@ PAPER = {"format": "A4", "print_background": True}
 PRINTED = {**PAPER, "scale": 0.8, "margin": {"top": "16mm", "bottom": "16mm", "left": "16mm", "right": "16mm"}}
 OPEN = "() => document.querySelectorAll('article details').forEach((each) => { each.open = true; })"
 STILL = "*, ::before, ::after { animation: none !important; transition: none !important; }"  # or it is pale
+LABS_ARE_DRAWN = """() => [...document.querySelectorAll(".kmm-view")]
+    .every((view) => view.querySelector("[data-drawn]"))"""
 CHINESE_IS_DRAWN = """() => {
     if (!/\\p{Script=Han}/u.test(document.querySelector("article").innerText)) return true;
     const width = (text) => {
@@ -89,7 +91,7 @@ def pdf_of(page: Page, html: str, **options: object) -> PdfReader:
 def printed(page: Page, address: str) -> PdfReader:
     """Print a page of the site; its labs are drawn, its folds open."""
     page.goto(address, wait_until="networkidle")
-    page.evaluate("() => window.kmmLive?.drawn")
+    page.wait_for_function(LABS_ARE_DRAWN)  # a busy machine may not have begun
     assert page.evaluate(CHINESE_IS_DRAWN), "no font has Chinese: install one, such as fonts-noto-cjk"
     page.add_style_tag(content=STILL)
     page.evaluate(OPEN)

@@ -1,15 +1,23 @@
 """The book on paper: labs in full colour, numbers that the contents know, links that stay inside, Chinese."""
 
 import re
+from unicodedata import normalize
 
 import pypdfium2
 import pytest
 from pypdf import PdfReader
 
-from print_book import CHINESE_IS_DRAWN, contents_of, print_book
+from print_book import CHINESE_IS_DRAWN, LABS_ARE_DRAWN, contents_of, print_book
 
 CHAPTERS = ("book/getting-pages.html", "book/how-to-use.html")
 FOLDED = "Every other page is free"  # the title of a lab in a fold
+STICKS_OUT = """() => [...document.querySelectorAll(".kmm-bench .kmm-figure")].flatMap((figure) => {
+    const inside = figure.querySelector(".kmm-panel").parentElement.getBoundingClientRect();
+    return [...figure.querySelectorAll(".kmm-timeline, .kmm-plot, .kmm-table")].filter((part) => {
+        const box = part.getBoundingClientRect(), panel = (part.closest(".kmm-panel") ?? part).getBoundingClientRect();
+        return box.left < inside.left + 8 || box.right > panel.right + 1;
+    }).map((part) => part.getAttribute("class"));
+})"""
 BLACK = 60  # as dark as ink at least is, of 255
 
 
@@ -61,6 +69,16 @@ def test_a_lab_in_a_fold_is_printed_as_dark_as_others(paper, sheets):
     document.close()
 
 
+def test_on_paper_a_lab_is_as_wide_as_its_box_and_nothing_of_it_is_cut(visit):
+    """What the screen was measured for, the paper is narrower than."""
+    page = visit("book/buddy-system.html", width=1280).page
+    page.evaluate("kmmLive.drawn")
+    page.wait_for_function(LABS_ARE_DRAWN)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 840, "height": 1100})
+    assert page.evaluate(STICKS_OUT) == []
+
+
 def test_the_glossary_is_printed_with_its_chinese_or_not_at_all(browser, built_book, site, tmp_path):
     """An empty box in place of a word would be seen only by who looks for it."""
     page = browser.new_page()
@@ -73,6 +91,7 @@ def test_the_glossary_is_printed_with_its_chinese_or_not_at_all(browser, built_b
         return
     print_book(browser, built_book, tmp_path / "book.pdf", ["book/glossary.html"])
     printed = "".join(page.extract_text() for page in PdfReader(tmp_path / "book.pdf").pages)
+    printed = normalize("NFKC", printed)  # a font may draw a radical and the word that is one by the same glyph
     assert "夥伴系統" in printed
     assert "頁框" in printed
 

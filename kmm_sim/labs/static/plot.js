@@ -58,6 +58,7 @@ export class PlotPanel {
     if (frame !== this.frame) {
       this.frame = frame;
       this.picture.setAttribute("width", Math.max(this.wide, 200));
+      this.picture.setAttribute("viewBox", `0 0 ${Math.max(this.wide, 200)} ${PLOT_HIGH}`); // paper is narrower
       this.ground.replaceChildren(...this.axes(low, high, ground));
       this.marked = this.marks();
     }
