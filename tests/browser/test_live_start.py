@@ -58,6 +58,16 @@ def test_nothing_jumps_while_the_page_comes_to_life(visit, site, width):
     assert live.shift <= 0.05, live.page.evaluate("shift.parts")
 
 
+def test_a_table_that_python_makes_anew_breaks_its_names_where_the_build_did(saving, site):
+    """Else it would be wider than a phone as soon as the page is live."""
+    saving.page.set_viewport_size({"width": 360, "height": 740})
+    saving.open(site + "book/names.html")
+    size = "() => ['Width', 'Height'].map((side) => document.querySelector('article table')[`offset${side}`])"
+    built = saving.page.evaluate(size)
+    saving.start()
+    assert saving.page.evaluate(size) == pytest.approx(built, rel=0.01)
+
+
 def test_acting_on_a_cell_starts_python(saving):
     cell = saving.plain_cell()
     saving.cells.nth(cell).locator(".kmm-cell-run").click()
@@ -99,7 +109,7 @@ def test_python_that_cannot_be_loaded_leaves_the_page_readable(visit, site):
     live.open(site + CHAPTER)
     live.wait_state("failed")
     assert "404" in live.status
-    assert "reload the page" in live.status
+    assert "Reload the page" in live.status
     assert live.page.locator(".kmm-bench").count() > 0
     page.unroute("**/packages-*")
     live.start()

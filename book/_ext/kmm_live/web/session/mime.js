@@ -31,8 +31,21 @@ export async function renderMime(data, place, manager) {
   }
 }
 
+const SEAM = /(?<=\w[./_])(?=[^\W_]{2})/; // where names in tables may break: as in mend.py
+
 function showMarkdown(text, place) {
   place.innerHTML = marked.parse(text);
+  for (const code of place.querySelectorAll("table code")) {
+    const name = Object.assign(document.createElement("span"), { className: "pre" });
+    name.append(...code.textContent.split(SEAM).flatMap((part) => [document.createElement("wbr"), part]).slice(1));
+    code.className = "docutils literal notranslate";
+    code.replaceChildren(name);
+  }
+  for (const cell of place.querySelectorAll("td, th")) {
+    const words = document.createElement("p"); // as in the build's
+    words.append(...cell.childNodes);
+    cell.append(words);
+  }
   for (const table of place.querySelectorAll("table")) {
     table.className = "table"; // as the theme draws those of the build, in a box that scrolls if they are wide
     const box = Object.assign(document.createElement("div"), { className: "pst-scrollable-table-container" });
