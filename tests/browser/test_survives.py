@@ -41,7 +41,7 @@ def test_without_a_script_of_python_the_page_is_readable_and_says_so(visit, site
     page = visit(None, errors_expected=True).page
     page.route(pattern, lambda route: route.fulfill(**answer))
     live = fails_readably(page, site)
-    assert live.status.startswith(("Python could not be loaded: ", "Python stopped: "))
+    assert live.status.startswith(("Python could not be loaded. ", "Python stopped: "))
 
 
 @pytest.mark.parametrize("what", ["wasm", "stdlib", "packages"])

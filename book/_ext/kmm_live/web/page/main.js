@@ -45,7 +45,8 @@ async function start() {
     forget();
     if (mine !== attempt) return;
     setState("failed");
-    status.show("failed", _("Python could not be loaded: {why}. What is on the page still works.", { why: error.message }));
+    console.error(error);
+    status.show("failed", _("Python could not be loaded. What is on the page still works."));
     return;
   }
   if (mine === attempt) await session.start(await python);

@@ -6,6 +6,7 @@ import { _ } from "../words.js";
 import { Store, hashOf } from "../store.js";
 
 const ENOUGH = 2e6; // bytes from the network that tell how fast it is
+const what = (name) => name.split(/[-./]/)[0]; // a phone has no room for the rest
 
 export class Downloads {
   #done = 0;
@@ -63,8 +64,7 @@ export class Downloads {
   async #fetch({ name, size }) {
     this.#began ??= performance.now();
     const answer = await fetch(this.root + name);
-    if (!answer.ok) throw new Error(
-      _("the site answered {status} for {name}. If the book was changed since this page was opened, reload the page", { status: answer.status, name }));
+    if (!answer.ok) throw new Error(_("the site answered {status} for {name}. Reload the page", { status: answer.status, name: what(name) }));
     const parts = [];
     let length = 0;
     for (const reader = answer.body.getReader(); ;) {
@@ -76,7 +76,7 @@ export class Downloads {
       if (this.#fromNetwork >= ENOUGH) this.#tell();
       this.#count(value.length);
     }
-    if (length < size) throw new Error(_("{name} came only in part ({length} of {size} bytes). Reload the page to try again", { name, length, size }));
+    if (length < size) throw new Error(_("{name} came only in part. Reload the page", { name: what(name) }));
     const whole = new Uint8Array(length);
     parts.reduce((at, part) => (whole.set(part, at), at + part.length), 0);
     return whole;
@@ -86,7 +86,7 @@ export class Downloads {
   async #check(file, bytes) {
     const hash = await hashOf(bytes);
     if (hash === undefined) return; // the page came over plain http: it has no store either
-    if (hash !== file.sha256) throw new Error(_("{name} came spoilt. Reload the page to try again", { name: file.name }));
+    if (hash !== file.sha256) throw new Error(_("{name} came spoilt. Reload the page", { name: what(file.name) }));
     this.store.put(file.name, file, bytes).catch(() => {}); // without room or storage it is fetched again next time
   }
 
