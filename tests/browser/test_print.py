@@ -12,10 +12,10 @@ from print_book import CHINESE_IS_DRAWN, LABS_ARE_DRAWN, contents_of, print_book
 CHAPTERS = ("book/getting-pages.html", "book/how-to-use.html")
 FOLDED = "Every other page is free"  # the title of a lab in a fold
 STICKS_OUT = """() => [...document.querySelectorAll(".kmm-bench .kmm-figure")].flatMap((figure) => {
-    const inside = figure.querySelector(".kmm-panel").parentElement.getBoundingClientRect();
+    const around = figure.getBoundingClientRect();
     return [...figure.querySelectorAll(".kmm-timeline, .kmm-plot, .kmm-table")].filter((part) => {
         const box = part.getBoundingClientRect(), panel = (part.closest(".kmm-panel") ?? part).getBoundingClientRect();
-        return box.left < inside.left + 8 || box.right > panel.right + 1;
+        return box.left < around.left + 8 || box.right > panel.right + 1;
     }).map((part) => part.getAttribute("class"));
 })"""
 BLACK = 60  # as dark as ink at least is, of 255
