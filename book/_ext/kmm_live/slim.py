@@ -8,6 +8,7 @@ their selector stands in a tag of a page or anywhere in a script, so that what a
 The originals are Sphinx's, which it copies anew at every build.
 """
 
+import logging
 import re
 import shutil
 from collections.abc import Iterable
@@ -84,6 +85,7 @@ def subset_font(font: Path, used: list[int], target: Path) -> None:
     """Write a font that has these characters and no others."""
     from fontTools import subset  # half a second, and most builds have nothing to leave out
 
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # a build says what it does, not each table of a font
     options = subset.Options(flavor="woff2", drop_tables=["FFTM"], notdef_outline=True)
     with subset.load_font(str(font), options) as loaded:
         subsetter = subset.Subsetter(options)
