@@ -41,7 +41,7 @@ MODEL = """async ({ esm, css, state, answers }) => {
   Object.assign(window, { state, tell, acts: [], drawn: [] }); // drawn: how long each answer took, ms
   document.addEventListener("kmm:act", (event) => acts.push(event.detail.action));
   widget.initialize({ model });
-  window.close = widget.render({ model, el: document.getElementById("lab") });
+  window.close = await widget.render({ model, el: document.getElementById("lab") });
 }"""
 
 

@@ -7,11 +7,13 @@ with a page or a notebook can be drawn and played with no Python at all.
 
 Frames that come later travel as messages of their own, for a trait would send all frames
 again.  Both ends add them to the trait's value in place, so that it stays the whole truth.
+A phrase travels with the first thing that says it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -20,7 +22,7 @@ import traitlets
 
 from kmm_sim.errors import KernelError
 from kmm_sim.labs.opening import Opening
-from kmm_sim.labs.phrases import PHRASES
+from kmm_sim.labs.phrases import BENCH, PHRASES
 from kmm_sim.labs.run import Run
 
 __all__ = ["Bench"]
@@ -30,11 +32,13 @@ MODULES = (
     "phrases.js",
     "scene.js",
     "sheet.js",
+    "link.js",
     "export.js",
     "permalink.js",
     "predict.js",
     "cells.js",
     "lists.js",
+    "line.js",
     "roving.js",
     "table.js",
     "shelves.js",
@@ -53,9 +57,16 @@ def _source(name: str) -> str:
     return files("kmm_sim.labs").joinpath("static", name).read_text(encoding="utf-8")
 
 
+OF_PANELS = {name for name in BENCH if name.startswith(("map.", "plot.", "bytes."))}  # needed where they are
+TIES = re.compile(r"^import .*\n|^export (?!default)|\(await import\([^)]*\)\)\.", re.MULTILINE)
+
+
 def _bundle() -> str:
-    """Return the modules as the single one that a widget may have: without what ties them together."""
-    return re.sub(r"^import .*\n|^export (?!default)", "", "".join(map(_source, MODULES)), flags=re.MULTILINE)
+    """Return the modules as the single one that a widget may have: without what ties them together.
+
+    Its first line names the source.  A site is built from that, so that a page loads only the panels it has.
+    """
+    return "// joined from kmm_sim/labs/static/bench.js\n" + TIES.sub("", "".join(map(_source, MODULES)))
 
 
 class Bench(anywidget.AnyWidget):
@@ -83,8 +94,9 @@ class Bench(anywidget.AnyWidget):
             except (KernelError, ValueError, TypeError) as error:
                 opened = {"error": str(error)}
         self.run = run
+        self._unsaid = {**PHRASES, **run.lab.phrases}
         super().__init__(
-            phrases={**PHRASES, **run.lab.phrases},
+            phrases=self._take_phrases(tuple(BENCH.keys() - OF_PANELS), run.start, run.frames),
             scene=dict(run.start),  # its own: _show_anew() empties it
             frames=list(run.frames),
             about=self._about() | opened,
@@ -142,4 +154,25 @@ class Bench(anywidget.AnyWidget):
         kept = len(self.frames) if kept is None else min(kept, len(self.frames))
         new = self.run.frames[kept:]
         self.frames[kept:] = new
-        return {"keep": kept, "frames": new}
+        phrases = self._take_phrases(self.run.start, new)
+        self.phrases.update(phrases)
+        return {"keep": kept, "frames": new} | ({"phrases": phrases} if phrases else {})
+
+    def _take_phrases(self, *told: Any) -> dict[str, str]:
+        """Return the phrases that are said somewhere in these, and have not travelled yet."""
+        said = set(_names(told))
+        said |= {f"{how}.{name}" for name in said for how in ("says", "log")}  # if it is an event's
+        return {name: self._unsaid.pop(name) for name in list(self._unsaid) if name in said}
+
+
+def _names(told: Any) -> Iterator[str]:
+    """Yield every string that stands in a list, as the names of phrases do, and what the script of a panel says."""
+    if isinstance(told, dict):
+        yield from (name for name in OF_PANELS if name.partition(".")[0] == told.get("panel"))
+        told = [each for each in told.values() if not isinstance(each, str)]
+    if isinstance(told, list | tuple):
+        for each in told:
+            if isinstance(each, str):
+                yield each
+            else:
+                yield from _names(each)

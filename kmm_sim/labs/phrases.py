@@ -13,9 +13,9 @@ from types import MappingProxyType
 
 from kmm_sim.catalogue import _
 
-__all__ = ["PHRASES", "render"]
+__all__ = ["BENCH", "BUDDY", "PHRASES", "render"]
 
-PHRASES: Mapping[str, str] = MappingProxyType(
+BENCH: Mapping[str, str] = MappingProxyType(
     {
         # The bench itself
         "play": _("Play"),
@@ -38,7 +38,6 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "as_text": _("The state as text"),
         "hand": _("in hand"),
         "empty": _("empty"),
-        "nothing": _("nothing"),
         "none_held": _("nothing held"),
         "ready": _("Press play, or step: {0} events were recorded. Then make calls of your own."),
         "ready.one": _("Press play, or step: one event was recorded. Then make calls of your own."),
@@ -48,10 +47,10 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "starting": _("Python is starting: your request runs as soon as it is up."),
         "starting.many": _("Python is starting: your {0} requests run as soon as it is up."),
         "failed": _("Python could not start here, so the recorded run is all there is. Reload to try again."),
-        "working": _("Python is at work …"),
         "no_answer": _("No answer from Python: it is busy with another cell, or was stopped. "
         "The timeline works; to go on, run this cell again."),
         "error": _("Not done: {0}"),
+        "part.failed": _("Not done: a part of this page did not load. Press again, or reload."),
         # Redo, seed, links, what can be saved
         "redo": _("Redo"),
         "redo.title": _("On to the end of this call, or of the next one that was undone"),
@@ -79,15 +78,8 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "predict.right": _("Right."),
         "predict.wrong": _("No: {0}"),
         "predict.done": _("Nothing is left to predict. Make a call, or start over."),
-        "predict.begin": _("Say what will happen, then see it."),
         "predict.call": _("Next call: {0}"),
         "ask.next": _("What happens next?"),
-        "ask.pfn": _("Which page frame does the caller get?"),
-        "ask.splits": _("How many times is a block split?"),
-        "ask.merges": _("How many merges follow?"),
-        "ask.served": _("Is there a block for it?"),
-        "ask.yes": _("yes"),
-        "ask.null": _("no, the caller gets NULL"),
         # What is in its panels
         "mark.yes": _("true"),
         "mark.no": _("false"),
@@ -114,35 +106,13 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "plot.read": _("{0}: read the values"),
         "plot.series": _("{0} values, from {1} to {2}, now {3}"),
         # Calls, as C
-        "call.alloc": "alloc_pages({0}, {1})",
-        "call.free": "__free_pages(pfn_to_page({0}), {1})",
         "call.other": _("a call made elsewhere"),
-        "alloc.prototype": "struct page *alloc_pages(gfp_t gfp, unsigned int order);",
-        "free.prototype": "void __free_pages(struct page *page, unsigned int order);",
-        "alloc.button": _("Allocate"),
-        "free.button": _("Free"),
-        "gfp.label": _("gfp: what kind of memory, and how hard to try"),
-        "order.label": _("order: 2 to this power is the number of pages"),
         "notes": "{0}, {1}",
-        "page.label": _("page: the block to free"),
-        "order.one": _("1 page, 4 KiB"),
-        "order.many": _("{0} pages, {1}"),
-        "hint": _("or click a filled block"),
         # Memory and lists
-        "memory": _("Memory"),
-        "memory.zone": _("Memory, zone {0}"),
-        "memory.note": _("{0} pages of 4 KiB"),
         "lists": _("Free lists"),
-        "lists.zone": _("Free lists, zone {0}"),
-        "lists.note": _("head first"),
         "order": _("order {0}"),
-        "order.type": _("order {0} {1}"),
-        "pcp": _("cpu {0}: {1} {2}"),
         "legend.free": _("free"),
         "legend.hand": _("in hand"),
-        "kind.U": _("unmovable"),
-        "kind.M": _("movable"),
-        "kind.E": _("reclaimable"),
         "block": "{at}",
         "block.order": _("order {order}"),
         "block.free": _("pfn {at} to {last}, order {order}: free"),
@@ -155,6 +125,46 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "block.hand.one": _("pfn {at}, order {order}: in hand, on no list"),
         "press": _("{0}. Press: {1}."),
         "pfn": _("pfn {at}"),
+        # What an event means (says.), and the line that ftrace would show (log.)
+        "says.other": "{1}",
+        "log.other": "{0}",
+    }
+)
+"""What the script of a lab says by itself: it is there from the start, all else comes with what says it."""
+
+BUDDY: Mapping[str, str] = MappingProxyType(
+    {
+        # Predict, then reveal
+        "ask.pfn": _("Which page frame does the caller get?"),
+        "ask.splits": _("How many times is a block split?"),
+        "ask.merges": _("How many merges follow?"),
+        "ask.served": _("Is there a block for it?"),
+        "ask.yes": _("yes"),
+        "ask.null": _("no, the caller gets NULL"),
+        # Calls, as C
+        "call.alloc": "alloc_pages({0}, {1})",
+        "call.free": "__free_pages(pfn_to_page({0}), {1})",
+        "alloc.prototype": "struct page *alloc_pages(gfp_t gfp, unsigned int order);",
+        "free.prototype": "void __free_pages(struct page *page, unsigned int order);",
+        "alloc.button": _("Allocate"),
+        "free.button": _("Free"),
+        "gfp.label": _("gfp: what kind of memory, and how hard to try"),
+        "order.label": _("order: 2 to this power is the number of pages"),
+        "page.label": _("page: the block to free"),
+        "order.one": _("1 page, 4 KiB"),
+        "order.many": _("{0} pages, {1}"),
+        "hint": _("or click a filled block"),
+        # Memory and lists
+        "memory": _("Memory"),
+        "memory.zone": _("Memory, zone {0}"),
+        "memory.note": _("{0} pages of 4 KiB"),
+        "lists.zone": _("Free lists, zone {0}"),
+        "lists.note": _("head first"),
+        "order.type": _("order {0} {1}"),
+        "pcp": _("cpu {0}: {1} {2}"),
+        "kind.U": _("unmovable"),
+        "kind.M": _("movable"),
+        "kind.E": _("reclaimable"),
         "pfn.plain": _("pfn {0}"),
         "buddyinfo.title": "/proc/buddyinfo",
         "buddyinfo": "Node {0}, zone {1:>8} {2:6} {3:6} {4:6} {5:6} {6:6} {7:6} {8:6} {9:6} {10:6} {11:6} {12:6} ",
@@ -193,12 +203,13 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "log.pcp_del": "sim_pcp_del: zone={0} cpu={1} pfn={2:#x} order={3} migratetype={4}",
         "says.drain": _("pfn {0}, order {1}, goes from a CPU’s own list back to the buddy system."),
         "log.drain": "mm_page_pcpu_drain: pfn={0:#x} order={1} migratetype={2}",
-        "says.other": "{1}",
-        "log.other": "{0}",
         "says.split_page": _("The block at pfn {0}, order {1}, becomes single pages, each to be freed on its own."),
         "log.split_page": "sim_split_page: pfn={0:#x} order={1}",
     }
 )
+"""What labs of the page allocator say, block by block."""
+
+PHRASES: Mapping[str, str] = MappingProxyType({**BENCH, **BUDDY})
 
 
 def render(name: str, *gaps: object, **named: object) -> str:

@@ -1,5 +1,7 @@
 """How a lab sees its machine: a frame an event or a call, several parts, several machines."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -29,7 +31,7 @@ class Take:
 class TellAll:
     """A lab that writes its state down, and remembers what it was told."""
 
-    phrases = {"says.mine": "A phrase of the lab's own."}  # noqa: RUF012
+    phrases: Mapping[str, str] = {"my.title": "Mine"}
 
     def __init__(self, view):
         self.view = view
@@ -154,9 +156,46 @@ def test_a_desk_says_what_it_has():
         _ = desk.chose
 
 
+class TellMine(TellAll):
+    """The same in words of its own."""
+
+    phrases: Mapping[str, str] = {"my.title": "Mine", "says.mine": "It happens.", "log.mine": "{0}"}
+
+    def tell(self, event):
+        return "mine", str(event)
+
+
 def test_a_lab_has_phrases_of_its_own_besides_the_common_ones():
     from kmm_sim.labs import Bench
 
-    phrases = Bench(Run(Machine(pages=16), TellAll(PAGES))).phrases
-    assert phrases["says.mine"] == "A phrase of the lab's own."
-    assert "play" in phrases
+    machine = Machine(pages=16)
+    bench = Bench(Run(machine, TellMine(PAGES)))
+    assert "play" in bench.phrases
+    assert "my.title" not in bench.phrases
+    sent = []
+    bench.send = sent.append
+    machine.alloc_pages(GFP_KERNEL, 0)
+    bench.refresh()
+    assert sent[0]["phrases"] == {"says.mine": "It happens.", "log.mine": "{0}"}  # with the first event that needs it
+    assert bench.phrases["says.mine"] == "It happens."
+    machine.alloc_pages(GFP_KERNEL, 0)
+    bench.refresh()
+    assert sent[1]["frames"]
+    assert "phrases" not in sent[1]
+
+
+def test_what_the_script_says_by_itself_is_there_from_the_start():
+    from kmm_sim import labs
+    from kmm_sim.labs import Bench
+    from kmm_sim.labs.bench import MODULES, _source
+    from kmm_sim.labs.phrases import PHRASES
+
+    script = "".join(map(_source, MODULES))
+    said = set(re.findall(r'"([a-z_]+(?:\.[a-z_]+)*)"', script)) & PHRASES.keys() - {"memory", "title"}
+    said |= {name for name in PHRASES if name.startswith(("block", "mark.", "step.")) or name.endswith(".title")} - {
+        "buddyinfo.title"}
+    assert len(said) > 80
+    of_panels = {name for name in said if name.startswith(("map.", "plot.", "bytes."))}
+    assert said - of_panels <= Bench(Run(Machine(pages=16), TellAll(PAGES))).phrases.keys()
+    panels = [*labs.pages_lab().phrases, *labs.buddy_lab(pages=16, detail=True).phrases]
+    assert of_panels <= set(panels)

@@ -133,7 +133,7 @@ def test_every_kind_of_event_is_told_in_words_that_there_are():
         if kind is vmalloc_events.VmallocEvent or "Pool" in name:
             continue  # pools are for more than one CPU
         told = tell(kind(*("PTE" if field.name == "level" else 4096 for field in fields(kind))))
-        assert {f"says.{told[0]}", f"log.{told[0]}"} <= bench.phrases.keys(), name
+        assert {f"says.{told[0]}", f"log.{told[0]}"} <= bench.run.lab.phrases.keys(), name
     for frame in bench.frames:
         assert {f"says.{frame[0][0]}", f"log.{frame[0][0]}"} <= bench.phrases.keys()
     for scene in scenes(bench):

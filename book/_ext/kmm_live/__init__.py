@@ -22,8 +22,9 @@ from sphinx.application import Sphinx
 from .assets import Assets, make_assets
 from .join import join_files, lighten_theme
 from .mend import mend_pages
-from .modules import FOLDER, STATE, VIEW, as_script, modules_tag, move_modules, style_names, view_box
+from .modules import FOLDER, STATE, VIEW, as_script, drop_old, modules_tag, move_modules, style_names, view_box
 from .offline import write_worker
+from .parts import cut_labs
 from .policy import write_policies
 from .slim import slim_site
 
@@ -127,6 +128,8 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     assets: Assets = app.kmm_live_assets  # type: ignore[attr-defined]
     assets.copy(live_folder(app), keep=FOLDER)
     lighten_theme(Path(app.outdir))
+    cut_labs(Path(app.outdir), Path(app.srcdir), assets.node_modules, Path(app.srcdir) / "_build/live")
+    drop_old(Path(app.outdir))
     slim_site(Path(app.outdir), assets.node_modules, Path(app.srcdir) / "_build/live")
     join_files(Path(app.outdir), assets.node_modules)
     write_policies(Path(app.outdir))

@@ -38,6 +38,8 @@ def move_modules(state: dict, live: Path) -> tuple[dict, dict[str, str]]:
     slim = {}
     for model_id, model in state.items():
         values = dict(model["state"])
+        if model.get("model_name") == "LayoutModel":  # forty properties, at their default null
+            values = {name: value for name, value in values.items() if value is not None}
         for name, suffix in (("_esm", ".js"), ("_css", ".css")):
             if model.get("model_module") == "anywidget" and values.get(name):
                 values[name] = moved(values[name], suffix)
@@ -60,7 +62,7 @@ def view_box(script: str, state: dict) -> str:
 
 def as_script(value: object) -> str:
     """JSON that may stand inside a script tag."""
-    return json.dumps(value).replace("</", "<\\/")
+    return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
 
 
 def modules_tag(names: dict[str, str]) -> str:
@@ -71,3 +73,14 @@ def modules_tag(names: dict[str, str]) -> str:
 def style_names(names: dict[str, str]) -> list[str]:
     """The style sheets among the files, as ``add_css_file`` wants them."""
     return [f"live/{escape(name)}" for name in names.values() if name.endswith(".css")]
+
+
+def drop_old(site: Path) -> None:
+    """Delete the files of labs that earlier builds left: those that no page names, nor what a page names."""
+    files = {file.name: file for file in (site / "_static/live" / FOLDER).glob("*.*")}
+    named = [page.read_text(encoding="utf-8") for page in site.rglob("*.html")]
+    while named:
+        found = [name for name in files if any(name in text for text in named)]
+        named = [files.pop(name).read_text(encoding="utf-8") for name in found]
+    for file in files.values():
+        file.unlink()

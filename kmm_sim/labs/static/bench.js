@@ -2,18 +2,8 @@
 // It never simulates: all that it shows was computed by kmm_sim.
 import { Phrases } from "./phrases.js";
 import { Player, make, takeOver } from "./scene.js";
-import { CellsPanel } from "./cells.js";
-import { LinePanel, ListsPanel } from "./lists.js";
-import { TablePanel } from "./table.js";
-import { ShelvesPanel } from "./shelves.js";
-import { FlowPanel } from "./flow.js";
-import { BytesPanel } from "./bytes.js";
-import { PlotPanel } from "./plot.js";
-import { MapPanel } from "./map.js";
 import { CallForm } from "./calls.js";
-import { save } from "./export.js";
 import { Permalink } from "./permalink.js";
-import { Predict } from "./predict.js";
 import { Steady } from "./steady.js";
 import { Timeline } from "./timeline.js";
 
@@ -21,10 +11,28 @@ const PLAY_MS = 1100; // an event every so often at speed 1: time to see it and 
 const ANSWER_MS = 260; // ... and when the events are the answer to what the reader did
 const ANSWER_FRAMES = 40; // more than so many waiting, and they are shown several at a time
 const PATIENCE_MS = 6000;
+// Each is fetched by the first lab that has one: a page of the book need not load them all.
 const PANELS = {
-  cells: CellsPanel, lists: ListsPanel, line: LinePanel, table: TablePanel, shelves: ShelvesPanel, flow: FlowPanel,
-  bytes: BytesPanel, plot: PlotPanel, map: MapPanel,
+  cells: async () => (await import("./cells.js")).CellsPanel,
+  lists: async () => (await import("./lists.js")).ListsPanel,
+  line: async () => (await import("./line.js")).LinePanel,
+  table: async () => (await import("./table.js")).TablePanel,
+  shelves: async () => (await import("./shelves.js")).ShelvesPanel,
+  flow: async () => (await import("./flow.js")).FlowPanel,
+  bytes: async () => (await import("./bytes.js")).BytesPanel,
+  plot: async () => (await import("./plot.js")).PlotPanel,
+  map: async () => (await import("./map.js")).MapPanel,
 };
+const LATER = { // what the reader may come to need
+  predict: async () => (await import("./predict.js")).Predict,
+  link: async () => (await import("./link.js")).copyLink,
+  save: async () => (await import("./export.js")).save,
+};
+const fetched = {}; // the panels so far, by name
+
+const kindsOf = (scene) => [...new Set(Object.values(scene).flatMap(({ panel }) => panel ?? []))];
+const isFetched = (scene) => kindsOf(scene).every((kind) => kind in fetched);
+const fetchPanels = (scene) => Promise.all(kindsOf(scene).map(async (kind) => { fetched[kind] ??= await PANELS[kind](); }));
 
 class BenchView {
   constructor(model, parent) {
@@ -35,7 +43,7 @@ class BenchView {
     this.kept = 0; // actions handed to the page because there is no Python yet
     this.onMessage = (message) => this.hear(message);
     this.onLive = () => this.drawNotice();
-    this.onScene = () => this.build();
+    this.onScene = () => fetchPanels(this.model.get("scene")).then(() => this.build());
     model.on("msg:custom", this.onMessage);
     model.on("change:scene", this.onScene);
     document.addEventListener("kmm:live", this.onLive);
@@ -47,7 +55,11 @@ class BenchView {
       this.root.addEventListener(type, (event) => this.onPoint(event));
     }
     this.permalink = new Permalink(this);
-    this.predict = new Predict(this);
+    this.predicting = {
+      button: make("button", { type: "button", class: "kmm-button kmm-quiet kmm-predict", "aria-pressed": "false",
+        title: this.say(["predict.title"]), on: { click: () => this.withPart(() => this.togglePredict()) } }, this.say(["predict"])),
+      element: make("section", { class: "kmm-ask", "aria-label": this.say(["predict"]), hidden: "" }),
+    };
     this.onPrint = ({ type }) => this.print(type === "beforeprint");
     for (const type of ["beforeprint", "afterprint"]) window.addEventListener(type, this.onPrint);
     parent.append(this.root);
@@ -88,7 +100,7 @@ class BenchView {
     this.tones = Object.fromEntries((stage.kinds ?? []).map(({ letter, tone }) => [letter, tone]));
     this.kindTexts = Object.fromEntries((stage.kinds ?? []).map(({ letter, says }) => [letter, this.say(says)]));
     for (const panel of this.panels ?? []) panel.close?.();
-    this.panels = stage.panels.map((key) => new PANELS[this.nodes.get(key).panel](this, key));
+    this.panels = stage.panels.map((key) => new fetched[this.nodes.get(key).panel](this, key));
     this.panelOf = new Map(this.panels.map((panel) => [panel.key, panel]));
     this.tip = make("div", { class: "kmm-tip", "aria-hidden": "true" }); // what is pointed at, in a sentence
     this.forms = (stage.forms ?? []).map((form) => new CallForm(this, form));
@@ -99,9 +111,9 @@ class BenchView {
     this.text = make("pre", { tabindex: "0" });
     this.details = make("details", { class: "kmm-text", on: { toggle: () => this.drawText() } },
       make("summary", {}, this.say(["as_text"])), this.text);
-    this.extras = make("div", { class: "kmm-extras" }, ...[["link", () => this.permalink.copy()],
-      ["svg", () => save(this, "svg")], ["json", () => save(this, "json")]].map(([name, act]) => make("button",
-      { type: "button", class: "kmm-quiet", title: this.say([`${name}.title`]), on: { click: act } }, this.say([name]))));
+    this.extras = make("div", { class: "kmm-extras" }, ...[["link", () => this.copyLink()],
+      ["svg", () => this.save("svg")], ["json", () => this.save("json")]].map(([name, act]) => make("button",
+      { type: "button", class: "kmm-quiet", title: this.say([`${name}.title`]), on: { click: () => this.withPart(act) } }, this.say([name]))));
     this.root.replaceChildren(this.figure(stage), this.tip);
     this.redraw(new Set(this.nodes.keys()), false);
     this.steady.measure();
@@ -111,7 +123,7 @@ class BenchView {
   figure(stage) {
     const title = this.say(stage.title);
     const laid = new Set((stage.layout ?? []).flat());
-    const lines = this.panels.filter((panel) => panel instanceof LinePanel && !laid.has(panel.key));
+    const lines = this.panels.filter(({ key }) => this.kind(key) === "line" && !laid.has(key));
     lines.slice(1).forEach((line, index) => line.element.classList.toggle("kmm-more", line.title === lines[index].title));
     const trace = make("section", { class: "kmm-panel kmm-trace" },
       make("div", { class: "kmm-head" }, make("span", { class: "kmm-name" }, this.say(["log"]))), this.timeline.log);
@@ -119,7 +131,7 @@ class BenchView {
     const above = stage.above ?? rows.length;
     const below = rows.slice(above);
     return make("figure", { class: "kmm-figure", role: stage.caption ? undefined : "group", "aria-label": title },
-      make("div", { class: "kmm-top" }, make("div", { class: "kmm-title" }, title), this.predict.button), this.predict.element,
+      make("div", { class: "kmm-top" }, make("div", { class: "kmm-title" }, title), this.predicting.button), this.predicting.element,
       make("div", { class: "kmm-stage" }, ...rows.slice(0, above)), this.timeline.element,
       make("section", { class: "kmm-calls" }, ...this.forms.map((form) => form.element), this.after),
       ...(below.length ? [make("div", { class: "kmm-stage kmm-below" }, ...below)] : []),
@@ -134,17 +146,20 @@ class BenchView {
     for (const { key } of this.panels) {
       if (layout.flat().includes(key) || lines.includes(this.panelOf.get(key))) continue;
       const cells = layout.at(-1)?.length === 1 && layout.at(-1)[0];
-      if (cells && this.panelOf.get(key) instanceof ListsPanel && this.panelOf.get(cells) instanceof CellsPanel) {
+      if (cells && this.kind(key) === "lists" && this.kind(cells) === "cells") {
         layout.splice(-1, 1, [cells, key]);
       } else layout.push([key]);
     }
     return layout.map((keys) => {
       const shares = [...new Set(keys)].map((key) => [key, keys.filter((each) => each === key).length]);
-      const [first, , more] = shares.map(([key]) => this.panelOf.get(key));
-      const lists = first instanceof CellsPanel && shares.length === 2 && !more && keys.length === 2;
+      const lists = this.kind(keys[0]) === "cells" && shares.length === 2 && keys.length === 2;
       const columns = lists ? "minmax(0, 1.75fr) minmax(0, 1fr)" : shares.map(([, share]) => `minmax(0, ${share}fr)`).join(" ");
       return make("div", { class: "kmm-side", style: `--beside: ${columns}` }, ...shares.map(([key]) => this.panelOf.get(key).element));
     });
+  }
+
+  kind(key) {
+    return this.nodes.get(key).panel;
   }
 
   redraw(touched, animate) {
@@ -306,7 +321,8 @@ class BenchView {
   }
 
   show(at, animate) {
-    const to = this.predict.allow(Math.max(0, Math.min(at, this.player.end)));
+    const wanted = Math.max(0, Math.min(at, this.player.end));
+    const to = this.predict?.allow(wanted) ?? wanted;
     this.remarked = undefined;
     this.redraw(this.player.go(to), animate);
     this.drawNotice();
@@ -441,7 +457,8 @@ class BenchView {
 
   // An answer: new frames, or the reason why there are none. A message without "done" comes unasked.
   hear(message) {
-    if (!("keep" in message) && !("done" in message)) return;
+    if (!("keep" in message) && !("done" in message)) return undefined;
+    if (message.scene && !isFetched(message.scene)) return fetchPanels(message.scene).then(() => this.hear(message));
     this.answered = true;
     this.late = false;
     const mine = this.waiting.get(message.done);
@@ -451,6 +468,7 @@ class BenchView {
     else if ("keep" in message) this.receive(message, mine);
     if (message.error && mine) this.error = [mine.do === "open" ? "link.error" : "error", message.error];
     this.drawNotice();
+    return undefined;
   }
 
   receive(message, mine) {
@@ -459,7 +477,7 @@ class BenchView {
     const follow = news && (mine ? mine.do !== "reset" : player.at === this.shownEnd);
     if (player.at > message.keep) this.redraw(player.go(message.keep), false);
     takeOver(player.frames, message);
-    this.predict.forget(message.keep);
+    this.predict?.forget(message.keep);
     if (follow && player.at < message.keep && !this.answering) this.redraw(player.go(message.keep), false);
     this.changed = mine?.do === "reset" ? false : this.changed || news;
     if (follow) this.playAnswer();
@@ -473,13 +491,39 @@ class BenchView {
     takeOverAll(this.model, message);
     this.build();
     this.changed = message.frames.some((frame) => frame[3]);
-    this.predict.begin(message.at);
+    this.predict?.begin(message.at);
     this.restore({ at: message.at, speed, focus });
   }
 
   // Open a link, as kmm_sim/labs/link.py reads it.
   open(link) {
     this.act({ do: "open", link });
+  }
+
+  // What takes a part of the script that was not needed so far.
+  async withPart(act) {
+    try {
+      await act();
+    } catch (error) {
+      this.remark(["part.failed"]);
+      throw error;
+    }
+  }
+
+  async togglePredict() {
+    const Predict = await LATER.predict();
+    this.predict ??= new Predict(this);
+    this.predict.toggle();
+  }
+
+  async copyLink() {
+    const copyLink = await LATER.link();
+    await copyLink(this);
+  }
+
+  async save(ending) {
+    const save = await LATER.save();
+    save(this, ending);
   }
 
   remark(text) {
@@ -552,15 +596,18 @@ export default {
   // Once for a widget, whatever the number of its views: what comes late is kept for the views to come.
   initialize({ model }) {
     const keep = (message) => {
+      Object.assign(model.get("phrases"), message.phrases);
       if ("scene" in message) takeOverAll(model, message);
       else if ("keep" in message) takeOver(model.get("frames"), message);
     };
     model.on("msg:custom", keep);
     return () => model.off("msg:custom", keep);
   },
-  render({ model, el }) {
+  async render({ model, el }) {
+    await fetchPanels(model.get("scene"));
     el.classList.add("kmm-lab");
     const view = new BenchView(model, el);
+    globalThis.requestIdleCallback?.(() => Object.values(LATER).forEach((part) => part().catch(() => {})));
     return () => view.close();
   },
 };

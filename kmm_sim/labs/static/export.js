@@ -1,5 +1,6 @@
 // What a reader can take along: the picture as SVG, the run as JSON, each a file with a name that says what it is.
 import { make } from "./scene.js";
+import { linkOf } from "./link.js";
 import { Sheet } from "./sheet.js";
 
 const FORMAT = 1; // of the JSON
@@ -31,7 +32,7 @@ export function runOf(bench) {
     calls.at(-1).events.push({ event: kind, values: gaps, trace, says: phrases.told("says", [kind, ...gaps]) });
   }
   return { format: FORMAT, lab: name, title: say(bench.nodes.get("").title), settings, shown: player.at, events: player.end,
-    link: bench.permalink.text() ?? null, calls };
+    link: linkOf(bench) ?? null, calls };
 }
 
 const fileWord = (text) => text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 40);

@@ -15,10 +15,7 @@ export class Predict {
   constructor(bench) {
     this.bench = bench;
     this.on = false;
-    const { say } = bench;
-    this.button = make("button", { type: "button", class: "kmm-button kmm-quiet kmm-predict", "aria-pressed": "false",
-      title: say(["predict.title"]), on: { click: () => this.toggle() } }, say(["predict"]));
-    this.element = make("section", { class: "kmm-ask", "aria-label": say(["predict"]), hidden: "" });
+    Object.assign(this, bench.predicting); // its button, and where it asks
     bench.root.addEventListener("keydown", (event) => this.onKey(event));
   }
 

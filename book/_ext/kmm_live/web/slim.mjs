@@ -4,6 +4,7 @@
 //     node slim.mjs NODE_MODULES WORDS OUT CSS...      writes OUT/0.css, OUT/1.css ...
 //     node slim.mjs NODE_MODULES --minify FILE...      in place, scripts and style sheets
 //     node slim.mjs NODE_MODULES --join OUT CSS...     all in one, with what they import
+//     node slim.mjs NODE_MODULES --split JS OUT        a script, and beside it the modules it fetches late; outputs.json
 import fs from "node:fs";
 import path from "node:path";
 import { createRequire } from "node:module";
@@ -29,6 +30,14 @@ if (second === "--minify") {
   };
   const stdin = { contents, loader: "css", resolveDir: path.dirname(outfile) };
   await build({ stdin, outfile, bundle: true, minify: true, charset: "utf8", plugins: [addresses], logLevel: "warning" });
+} else if (second === "--split") {
+  const [script, target] = rest.map((file) => path.resolve(file));
+  const outdir = path.dirname(target);
+  const { metafile } = await require("esbuild").build({
+    entryPoints: [{ in: script, out: path.parse(target).name }], outdir, chunkNames: "[name]-[hash]", absWorkingDir: outdir,
+    bundle: true, splitting: true, format: "esm", minify: true, target: "es2022", charset: "utf8", metafile: true,
+  });
+  fs.writeFileSync(path.join(outdir, "outputs.json"), JSON.stringify(metafile.outputs));
 } else {
   const { PurgeCSS } = require("purgecss");
   const [out, ...sheets] = rest;
