@@ -83,6 +83,17 @@ def test_on_a_phone_it_fits_and_goes_by_touch(visit, site, dark):
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 200) is dark
 
 
+def test_who_presses_play_on_a_phone_sees_the_memory(visit, site):
+    page = visit("book/index.html", width=360, height=740, has_touch=True).page
+    bench = page.locator(".kmm-bench").first
+    assert page.evaluate("scrollY") == 0
+    bench.get_by_role("button", name="Play").tap()  # the timeline is in sight before the rest of the lab is
+    page.wait_for_function("scrollY > 100")
+    memory, timeline = bench.locator(".kmm-panel").first.bounding_box(), bench.locator(".kmm-timeline").bounding_box()
+    assert memory["y"] > 0
+    assert memory["y"] + memory["height"] <= timeline["y"]
+
+
 def test_on_a_phone_memory_sentence_and_timeline_are_on_one_screen(visit, site):
     live, _ = open_chapter(visit, site, width=360, height=740, has_touch=True)
     live.page.evaluate("document.querySelector('.kmm-bench').scrollIntoView({ block: 'start', behavior: 'instant' })")

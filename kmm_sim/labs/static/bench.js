@@ -317,7 +317,13 @@ class BenchView {
 
   walk(at) {
     this.stop();
+    this.look();
     this.show(at, true);
+  }
+
+  // The timeline is in sight wherever the lab is; whoever uses it wants to see the picture.
+  look() {
+    this.panels[0]?.element.scrollIntoView({ block: "nearest" });
   }
 
   show(at, animate) {
@@ -333,6 +339,7 @@ class BenchView {
     if (!this.player.end) return undefined;
     if (this.player.at === this.player.end) this.show(0, false);
     this.timeline.drawPlaying(true);
+    this.look();
     return this.tick(() => PLAY_MS / Number(this.timeline.speed.value));
   }
 
