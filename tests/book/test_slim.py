@@ -50,3 +50,32 @@ def test_a_page_loads_what_all_have_in_common_as_two_files(built_book):
         assert len(re.findall(r'src="../_static/book\.js\?v=\w+"', text)) == 1, page.name
         assert len(re.findall(r'rel="stylesheet"', text)) <= 4, page.name
         assert len(re.findall(r'<script[^>]* src="', text)) <= 6, page.name
+
+
+def test_a_page_asks_early_for_the_parts_of_labs_that_it_needs_and_for_no_others(built_book):
+    parts = {file.name for file in (built_book / "_static/live/modules").glob("*.js")}
+    assert len(parts) > 12
+    asked = {}
+    for page in built_book.glob("book/*.html"):
+        text = page.read_text(encoding="utf-8")
+        asked[page.stem] = re.findall(r'<link rel="modulepreload" href="\.\./_static/live/modules/([^"]+)" />', text)
+        assert set(asked[page.stem]) <= parts
+        assert bool(asked[page.stem]) == ("vnd.jupyter.widget-view+json" in text), page.stem
+    kinds = {stem: {name.partition("-")[0] for name in names if "-" in name} for stem, names in asked.items()}
+    assert {"cells", "lists", "line"} <= kinds["index"]
+    assert not kinds["index"] & {"map", "plot", "bytes", "shelves", "flow", "export", "link", "predict"}
+    assert {"map", "bytes", "table"} <= kinds["pages"]
+
+
+def test_what_an_earlier_build_left_of_labs_is_deleted(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "book/_ext")
+    from kmm_live.modules import drop_old
+
+    folder = tmp_path / "_static/live/modules"
+    folder.mkdir(parents=True)
+    (tmp_path / "page.html").write_text("modules/now.js", encoding="utf-8")
+    texts = {"now.js": 'import("./part.js")', "part.js": "", "old.js": 'import("./gone.js")', "gone.js": ""}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    drop_old(tmp_path)
+    assert {file.name for file in folder.iterdir()} == {"now.js", "part.js"}
