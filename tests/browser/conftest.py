@@ -9,6 +9,7 @@ Whatever a test does, it fails at its end if a page asked another origin for any
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +61,14 @@ def page_names(built_book) -> list[str]:
     names = [name for name in names if not name.startswith(("_static/", "_sources/"))]
     assert "book/getting-pages.html" in names
     return names
+
+
+@pytest.fixture(scope="session")
+def axe(built_book) -> str:
+    """axe-core, which comes with the packages of the live page, as the book's build has put them there."""
+    path = Path(__file__).parents[2] / "_build/live/npm/node_modules/axe-core/axe.min.js"
+    assert path.exists(), f"{path} is missing: build the book here first (make html)"
+    return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ finds it when it is up.
 import json
 import re
 import statistics
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -15,7 +14,6 @@ from playwright.sync_api import expect
 from kmm_sim import labs
 from kmm_sim.labs.recorded import ZONE_AFTER_ZONE
 
-AXE = Path(__file__).parents[2] / "_build/live/npm/node_modules/axe-core/axe.min.js"
 FINDINGS = """() => axe.run(document.querySelector(".kmm-bench")).then(({ violations }) =>
   violations.map(({ id, nodes }) => `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`))"""
 BENCH = "document.querySelector('.kmm-bench')"
@@ -134,7 +132,7 @@ def kept_call(open_hand, name):
 
 @pytest.mark.parametrize(("engine", "way"), WAYS, indirect=["engine"])
 @pytest.mark.parametrize("name", LABS)
-def test_a_lab_is_used_from_its_first_call_to_its_reset(open_hand, engine, name, way):
+def test_a_lab_is_used_from_its_first_call_to_its_reset(open_hand, axe, engine, name, way):
     if way == "keyboard":
         hand, recorded = kept_call(open_hand, name)
     else:
@@ -147,7 +145,7 @@ def test_a_lab_is_used_from_its_first_call_to_its_reset(open_hand, engine, name,
     picture = hand.picture()
     assert wider(lab) <= 0
     if way != "touch" and engine == "chromium":
-        lab.page.add_script_tag(path=AXE)
+        lab.page.evaluate(axe)
         assert lab.page.evaluate(FINDINGS) == []
     if recorded:
         hand.press_word("Undo")

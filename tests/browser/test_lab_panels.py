@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -14,7 +13,6 @@ from kmm_sim.labs.run import Run
 from kmm_sim.labs.scene import Box, Mark, Row, Series, Shelf, Shelves, Stage, Step
 from kmm_sim.labs.view import Desk
 
-AXE = Path(__file__).parents[2] / "_build/live/npm/node_modules/axe-core/axe.min.js"
 FINDINGS = """() => axe.run(document.querySelector(".kmm-bench")).then(({ violations }) =>
   violations.map(({ id, nodes }) => `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`))"""
 
@@ -395,13 +393,12 @@ def test_the_state_of_every_panel_is_there_as_text(lab):
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [360, 1100])
-def test_axe_finds_nothing(open_lab, width, dark):
-    assert AXE.exists(), f"{AXE} is missing: build the book here first (make html)"
+def test_axe_finds_nothing(open_lab, axe, width, dark):
     scheme = "dark" if dark else "light"
     lab = open_lab(every_panel_lab(), viewport={"width": width, "height": 900}, color_scheme=scheme)
     lab.scrub(2)
     lab.find(".kmm-text summary").click()
-    lab.page.add_script_tag(path=AXE)
+    lab.page.evaluate(axe)
     assert lab.page.evaluate(FINDINGS) == []
 
 

@@ -1,7 +1,5 @@
 """Every page of the book in a real browser: it opens whole, fits a phone, and asks nobody else for anything."""
 
-from pathlib import Path
-
 import pytest
 
 from live_page import SAVE_DATA, SHIFT
@@ -14,14 +12,6 @@ FIRST_CALL = """() => {  // where the first lab has the button of its first call
   return lab ? call.bottom - top.top : 0; }"""
 FAULTS = """(options) => axe.run(options).then(({ violations }) =>
     violations.flatMap((fault) => fault.nodes.map((node) => `${fault.id}: ${node.html.slice(0, 150)}`)))"""
-
-
-@pytest.fixture(scope="session")
-def axe(built_book) -> str:
-    """axe-core, which comes with the packages of the live page, as the book's build has put them there."""
-    path = Path(__file__).parents[2] / "_build/live/npm/node_modules/axe-core/axe.min.js"
-    assert path.exists(), f"{path} is missing: build the book here first (make html)"
-    return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture
