@@ -1,7 +1,7 @@
 # The commands of this project. `make help` lists them; CONTRIBUTING.md says how to work with them.
 
 PORT ?= 8000
-JOBS ?= 3
+JOBS ?= 4
 VENV := .venv
 PY   := $(VENV)/bin/python
 SITE := _build/html
@@ -34,7 +34,7 @@ $(SITE)/.complete: $(VENV)/.book $(SOURCES)
 	@echo "Built: $(SITE)/index.html"
 
 test: $(VENV)/.test $(VENV)/.browser  ## run all tests, in a real browser too (ARGS="-k buddy -x" for pytest)
-	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.test  ## check style, spelling and types
 	$(PY) -m ruff check .

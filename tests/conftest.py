@@ -21,18 +21,11 @@ CHROMIUM = [
 ]
 
 
-LONG_FIRST = ("jupyterlab", "browser")  # of the folders here: what takes minutes must not be what is left at the end
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what waits for a browser first, and give it a second try, which the summary reports: busy is no defect."""
-    def rank(item: pytest.Item) -> int:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
-        return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
-
-    items.sort(key=rank)
+    """Give a test that waits for a browser a second try, which the summary reports: a busy machine is no defect."""
+    waiting = (ROOT / "tests" / "browser", ROOT / "tests" / "jupyterlab")
     for item in items:
-        if rank(item) < len(LONG_FIRST):
+        if any(item.path.is_relative_to(folder) for folder in waiting):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

@@ -62,7 +62,7 @@ def test_python_comes_in_at_most_ten_megabytes(built_book):
 
 def test_a_chapter_holds_no_script_of_a_lab_and_keeps_room_for_it(built_book):
     page = (built_book / "book/getting-pages.html").read_text(encoding="utf-8")
-    assert '"_esm": "kmm-live:modules/' in page
+    assert '"_esm":"kmm-live:modules/' in page
     assert "--kmm-live-room-wide" in page
     names = json.loads(re.search(r'id="kmm-live-modules">(.*?)</script>', page)[1])
     for name in names.values():
