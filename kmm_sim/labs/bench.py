@@ -51,13 +51,13 @@ MODULES = (
     "steady.js",
     "bench.js",
 )
+OF_PANELS = {name for name in BENCH if name.startswith(("map.", "plot.", "bytes."))}  # needed where they are
 
 
 def _source(name: str) -> str:
     return files("kmm_sim.labs").joinpath("static", name).read_text(encoding="utf-8")
 
 
-OF_PANELS = {name for name in BENCH if name.startswith(("map.", "plot.", "bytes."))}  # needed where they are
 TIES = re.compile(r"^import .*\n|^export (?!default)|\(await import\([^)]*\)\)\.", re.MULTILINE)
 
 
@@ -147,14 +147,17 @@ class Bench(anywidget.AnyWidget):
         for mine, new in ((self.scene, run.start), (self.about, self._about())):
             mine.clear()
             mine.update(new)
-        return {"scene": run.start, "about": self._about(), **self._news(0)}
+        return {"scene": run.start, "about": self._about(), **self._news(0, run.start)}
 
-    def _news(self, kept: int | None = None) -> dict[str, Any]:
-        """Take over the run's frames, of which the first ``kept`` stand; return what the browser needs for that."""
+    def _news(self, kept: int | None = None, scene: Any = ()) -> dict[str, Any]:
+        """Take over the run's frames, of which the first ``kept`` stand; return what the browser needs for that.
+
+        ``scene`` is one that it is sent besides.
+        """
         kept = len(self.frames) if kept is None else min(kept, len(self.frames))
         new = self.run.frames[kept:]
         self.frames[kept:] = new
-        phrases = self._take_phrases(self.run.start, new)
+        phrases = self._take_phrases(scene, new)
         self.phrases.update(phrases)
         return {"keep": kept, "frames": new} | ({"phrases": phrases} if phrases else {})
 
