@@ -128,8 +128,8 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     assets: Assets = app.kmm_live_assets  # type: ignore[attr-defined]
     assets.copy(live_folder(app), keep=FOLDER)
     lighten_theme(Path(app.outdir))
-    cut_labs(Path(app.outdir), Path(app.srcdir), assets.node_modules, Path(app.srcdir) / "_build/live")
     drop_old(Path(app.outdir))
+    cut_labs(Path(app.outdir), Path(app.srcdir), assets.node_modules, Path(app.srcdir) / "_build/live")
     slim_site(Path(app.outdir), assets.node_modules, Path(app.srcdir) / "_build/live")
     join_files(Path(app.outdir), assets.node_modules)
     write_policies(Path(app.outdir))

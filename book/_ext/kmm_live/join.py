@@ -11,7 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from . import node
-from .mend import pages_of
+from .mend import pages_of, top_of
 from .stages import digest
 
 TOOL = Path(__file__).parent / "web/slim.mjs"
@@ -80,13 +80,12 @@ def join_scripts(site: Path, scripts: list[tuple[str, str]]) -> None:
 
 def with_joined(text: str, sheets: int, scripts: int) -> str:
     """Return a page that loads the joined files in place of its first sheets and scripts."""
-    top = re.search(r'data-content_root="([^"]*)"', text)
-    assert top, "a page does not say where the site's top is"
+    top = top_of(text)
     at = start_of(text)
     head, rest = PRELOAD.sub("", text[:at]), LAST.sub("", text[at:])
     first = SHEET.search(head)
     assert first, "a page's style sheets do not stand before its scripts"
-    sheet = f'  <link rel="stylesheet" href="{top[1]}_static/book.css" />\n'
-    script = f'    <script src="{top[1]}_static/book.js"></script>\n'
+    sheet = f'  <link rel="stylesheet" href="{top}_static/book.css" />\n'
+    script = f'    <script src="{top}_static/book.js"></script>\n'
     head = head[:first.start()] + sheet + SHEET.sub("", head[first.start():], count=sheets)
     return head + script + SCRIPT.sub("", rest, count=scripts)

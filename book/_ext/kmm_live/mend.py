@@ -125,6 +125,13 @@ def pages_of(site: Path) -> list[Path]:
     return [page for page in sorted(site.rglob("*.html")) if "_static" not in page.relative_to(site).parts]
 
 
+def top_of(text: str) -> str:
+    """Return the way from a page to the top of the site, as the page says it: "../" or nothing."""
+    found = re.search(r'data-content_root="([^"]*)"', text)
+    assert found, "a page does not say where the site's top is"
+    return found[1]
+
+
 def mend(text: str, folder: Path) -> str:
     """Return a page without these faults; ``folder`` is where it stands."""
     text = REDIRECT.sub(lambda found: WHOLE.format(title=_("To the first page"), refresh=found[0].strip()), text)

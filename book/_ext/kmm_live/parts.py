@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from . import node
-from .mend import pages_of
+from .mend import pages_of, top_of
 from .stages import stage
 
 TOOL = Path(__file__).parent / "web/slim.mjs"
@@ -20,7 +20,6 @@ FOLDER = "_static/live/modules"
 JOINED = re.compile(r"// joined from (\S+)\n")
 FETCHED = re.compile(r'(\w+): async \(\) => \(await import\("\./(\w+\.js)"\)\)')  # a panel, and the module that has it
 PANEL = re.compile(r'"panel":"(\w+)"')  # in the saved state of a page's labs
-TOP = re.compile(r'data-content_root="([^"]*)"')
 
 
 def cut_labs(site: Path, root: Path, modules: Path, cache: Path) -> None:
@@ -60,8 +59,7 @@ def ask_early(page: Path, needs: dict[str, list[str]]) -> None:
     kinds = set(PANEL.findall(text))
     if not kinds or 'rel="modulepreload"' in text:
         return
-    top = TOP.search(text)
-    assert top, f"{page} does not say where the site's top is"
+    top = top_of(text)
     names = sorted({name for kind in ("", *kinds) for name in needs[kind]})
-    links = "".join(f'    <link rel="modulepreload" href="{top[1]}{FOLDER}/{name}" />\n' for name in names)
+    links = "".join(f'    <link rel="modulepreload" href="{top}{FOLDER}/{name}" />\n' for name in names)
     page.write_text(text.replace("</head>", links + "  </head>", 1), encoding="utf-8")
