@@ -7,6 +7,7 @@ import re
 import sys
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -122,6 +123,33 @@ def test_a_step_runs_again_only_when_its_inputs_changed(live, tmp_path):
     source.write_text("2")
     stages.stage(tmp_path / "out", "making", [source], make)
     assert len(runs) == 2
+
+
+def test_what_cells_printed_is_kept_while_simulator_and_language_are_the_same(live, tmp_path):
+    """MyST-NB itself keeps it by the source and the tags of a chapter's cells."""
+    source, kept = tmp_path / "simulator/page.py", tmp_path / ".jupyter_cache"
+    source.parent.mkdir()
+    source.write_text("SIZE = 4096")
+    config = SimpleNamespace(kmm_live_package="simulator", language="en")
+    app = SimpleNamespace(srcdir=tmp_path, config=config, env=SimpleNamespace(
+        mystnb_config=SimpleNamespace(execution_cache_path=str(kept))))
+
+    def is_kept():
+        """Is what a build left there still there in the next one?"""
+        (kept / "output").touch()
+        live("stages")  # puts the extension on the path
+        importlib.import_module("kmm_live").keep_outputs(app)
+        return (kept / "output").exists()
+
+    kept.mkdir()
+    assert not is_kept()  # nobody knows what made it
+    assert is_kept()
+    assert (kept / "global.db").is_file()  # or two processes would make it at once
+    source.write_text("SIZE = 8192")
+    assert not is_kept()
+    assert is_kept()
+    config.language = "zh_TW"
+    assert not is_kept()
 
 
 def test_a_step_that_fails_leaves_what_was_there(live, tmp_path):

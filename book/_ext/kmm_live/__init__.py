@@ -8,17 +8,21 @@ them beside the pages (`modules`), and keeps room for each lab. In the page, `we
 Read in this order: this file, `assets.py`, `web/page/main.js`, `web/session/session.js`, `web/worker/worker.js`.
 """
 
+import importlib.metadata
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from docutils import nodes
+from jupyter_cache import get_cache
 from jupyter_client import KernelManager
 from kmm_words import script
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 
+from . import packages
 from .assets import Assets, make_assets
 from .join import join_files, lighten_theme
 from .mend import mend_pages
@@ -27,6 +31,7 @@ from .offline import write_worker
 from .parts import cut_labs
 from .policy import write_policies
 from .slim import slim_site
+from .stages import stage
 
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "sre")
 STATUS_LINE = '<div class="kmm-live" hidden></div>'
@@ -42,6 +47,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("html-page-context", add_to_page, priority=400)  # before MyST-NB writes the widget state
     app.connect("build-finished", finish, priority=900)  # after whoever else writes into the site
     app.connect("builder-inited", read_in_parallel)
+    app.connect("builder-inited", keep_outputs, priority=900)  # after MyST-NB has chosen the place
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -50,6 +56,14 @@ def read_in_parallel(app: Sphinx) -> None:
     app.parallel = os.cpu_count() or 1
     # It does not say whether it minds. It works only when all pages have been read, so it does not.
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+
+
+def keep_outputs(app: Sphinx) -> None:
+    """Run a chapter's cells again only if one of them changed, which MyST-NB sees to, or what all cells use."""
+    versions = [sys.version, packages.versions(), *map(importlib.metadata.version, ("matplotlib", "numpy"))]
+    stage(Path(app.env.mystnb_config.execution_cache_path), "forgetting what the cells printed before",  # type: ignore[attr-defined]
+          [Path(app.srcdir) / app.config.kmm_live_package, app.config.language, *versions],
+          lambda out: get_cache(out).db.dispose())  # the tables, before two processes want to make them at once
 
 
 def is_html(app: Sphinx) -> bool:
