@@ -59,6 +59,25 @@ def test_the_scheme_changes_and_is_remembered(page, site):
     assert page.evaluate(scheme) == after
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_first_visit_has_its_colours_before_anything_is_drawn(visit, site, dark):
+    page = visit(None, dark=dark).page
+    page.add_init_script("""window.schemes = new Set();
+      const see = () => document.body && schemes.add(document.documentElement.dataset.theme);
+      new MutationObserver(see).observe(document, { attributes: true, childList: true, subtree: true });""")
+    page.goto(site + CHAPTER)
+    assert page.evaluate("[...schemes]") == ["dark" if dark else "light"]
+
+
+def test_a_reader_without_scripts_has_a_light_page(visit, site):
+    page = visit(None, dark=True, java_script_enabled=False).page
+    page.goto(site + CHAPTER)
+    body = page.locator("body")
+    assert body.evaluate("body => getComputedStyle(body).backgroundColor") == "rgb(255, 255, 255)"
+    assert body.evaluate("body => getComputedStyle(body.querySelector('.bd-article a')).color") != "rgb(0, 0, 0)"
+    assert body.evaluate("body => getComputedStyle(body).getPropertyValue('--pst-color-primary')")
+
+
 def test_the_mark_at_the_section_that_is_read_follows_the_reader(page):
     mark = page.locator(".bd-toc-nav a.active")
     for name in ("The real kernel", "Summary"):

@@ -8,6 +8,9 @@ Some names that are spoken do not contain the words that are seen, so that nobod
 the fold of a cell is "Toggle hidden content", the field "Search Ctrl+K" is "Search".  Without that name the words that
 are seen are the name.  And the left column belongs to no landmark.
 
+A first visit had no colours until all scripts had run, and a reader who likes the dark a white page: the theme asks
+what the system prefers only then.  It is asked before anything is drawn; without scripts the page is light.
+
 A wide table or figure scrolls on a phone, and only who can point at it reaches what is out of sight: it takes the
 focus.  What a cell or a kernel says scrolls too, and a long sentence is cut where it matters: without columns it is
 wrapped.
@@ -51,6 +54,8 @@ FORGETFUL = """<script>
   }
   </script>
   """
+SCHEME = """dataset.theme = { light: "light", dark: "dark" }[document.documentElement.dataset.mode]
+      ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");"""
 OUTPUT = re.compile(r'(<div class="(?:output [^"]*highlight-|highlight-text )[^"]*)("><div class="highlight"><pre>)'
                     r'(.*?)(?=</pre>)', re.DOTALL)
 REDIRECT = re.compile(r'^<meta http-equiv="Refresh"[^>]*>\s*$')
@@ -81,6 +86,8 @@ def named(tag: str, name: str) -> str:
 
 REPAIRS = (
     (re.compile(r'(?<!  </script>\n  )(?=<script data-cfasync="false">)'), FORGETFUL),
+    (re.compile(r'(?<=<html)([^>]*) data-theme="auto"'), r"\1"),
+    (re.compile(r'dataset\.theme = localStorage\.getItem\("theme"\) \|\| "auto";'), SCHEME),
     (re.compile(r'[ \t]*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*"></script>\n?'), ""),
     (re.compile(r' aria-label="Toggle hidden content"'), ""),
     (re.compile(r'(<div class="pst-scrollable-table-container")'),
