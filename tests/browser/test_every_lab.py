@@ -164,7 +164,7 @@ def test_a_lab_is_used_from_its_first_call_to_its_reset(open_hand, axe, engine, 
     expect(lab.find(".kmm-question")).to_have_text(re.compile(r"\?$"))
     assert wider(lab) <= 0
     hand.press(".kmm-option")
-    expect(lab.find(".kmm-question")).to_have_text(re.compile(r"^(Right\.|No: )"))
+    expect(lab.find(".kmm-verdict")).to_have_text(re.compile(r"^(Right\.|No: )"))
     expect(lab.find(".kmm-score")).to_have_text(re.compile("^[01] of 1 right$"))
     hand.press(".kmm-predict")
     expect(lab.find(".kmm-ask")).to_be_hidden()

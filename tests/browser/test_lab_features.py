@@ -80,7 +80,8 @@ def test_an_answer_is_revealed_judged_and_counted(open_lab):
     lab = open_lab(live="recorded", answers=False)
     press(lab, "Predict")
     lab.find(".kmm-option").nth(1).click()  # four times
-    expect(lab.find(".kmm-question")).to_have_text("Right.")
+    expect(lab.find(".kmm-verdict")).to_have_text("Right.")
+    expect(lab.find(".kmm-question")).to_contain_text("How many times is a block split?")  # it still stands there
     lab.page.wait_for_function("document.querySelector('.kmm-count').textContent === '6 / 20'")
     expect(lab.find(".kmm-score")).to_have_text("1 of 1 right")
     press(lab, "Go on")
@@ -88,7 +89,7 @@ def test_an_answer_is_revealed_judged_and_counted(open_lab):
     expect(lab.find(".kmm-question")).to_contain_text("Which page frame does the caller get?")
     assert options(lab) == ["pfn 0", "pfn 2", "pfn 4", "pfn 8"]
     lab.find(".kmm-option").first.click()
-    expect(lab.find(".kmm-question")).to_have_text("No: pfn 2")
+    expect(lab.find(".kmm-verdict")).to_have_text("No: pfn 2")
     expect(lab.find(".kmm-score")).to_have_text("1 of 2 right")
 
 
@@ -97,7 +98,7 @@ def test_the_keyboard_answers_and_goes_on(open_lab):
     lab.find(".kmm-predict").focus()
     lab.page.keyboard.press("Enter")
     lab.page.keyboard.press("2")
-    expect(lab.find(".kmm-question")).to_have_text("Right.")
+    expect(lab.find(".kmm-verdict")).to_have_text("Right.")
     assert lab.at == (6, EVENTS)
     lab.page.keyboard.press("Enter")  # the focus is on "Go on"
     expect(lab.find(".kmm-question")).to_contain_text("Which page frame")
@@ -121,7 +122,7 @@ def test_where_the_lab_has_no_question_the_next_event_is_asked_for(open_lab):
         told[at] = lab.find(".kmm-sentence").inner_text()
         assert told[at] in offered
         right = offered[0] == told[at]
-        expect(lab.find(".kmm-question")).to_have_text("Right." if right else f"No: {told[at]}")
+        expect(lab.find(".kmm-verdict")).to_have_text("Right." if right else f"No: {told[at]}")
         press(lab, "Go on")
     assert len(set(told.values())) == 5
 

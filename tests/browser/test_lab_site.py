@@ -5,8 +5,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from live_page import LivePage
+from live_page import SAVE_DATA, LivePage
 
+REACHABLE = """(selector) => {  // is nothing in front of the first of them?
+  const element = document.querySelector(selector), { x, y, width, height } = element.getBoundingClientRect();
+  return element.contains(document.elementFromPoint(x + width / 2, y + height / 2)); }"""
 CHAPTER = "book/getting-pages.html"
 AT = "document.querySelector('.kmm-bench .kmm-count').textContent.split(' / ').map(Number)"
 AT_END = f"(([at, end]) => at === end)({AT})"
@@ -202,3 +205,19 @@ def test_before_python_the_reader_predicts_and_saves_the_picture(before):
         bench.get_by_role("button", name="SVG").click()
     assert re.fullmatch(r"buddy-lab-pages-\d+-event-\d+-of-\d+\.svg", download.value.suggested_filename)
     assert live.state == "recorded"
+
+
+def test_on_a_phone_the_timeline_covers_neither_the_question_nor_the_verdict(visit, site):
+    page = visit(None, width=360, height=740).page
+    page.add_init_script(SAVE_DATA)
+    page.goto(site + "book/buddy-system.html")
+    bench = page.locator(".kmm-bench").first
+    bench.get_by_role("button", name="Predict").click()  # it stands just above the timeline now
+    for _question in range(3):
+        option = bench.locator(".kmm-option").first
+        expect(option).to_be_visible()
+        assert page.evaluate(REACHABLE, ".kmm-option")
+        option.click()
+        expect(bench.get_by_role("button", name="Go on")).to_be_visible()
+        assert page.evaluate(REACHABLE, ".kmm-go")
+        bench.get_by_role("button", name="Go on").click()

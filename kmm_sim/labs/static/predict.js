@@ -30,6 +30,12 @@ export class Predict {
     if (!this.on) return;
     this.seen = player.at;
     this.askNext();
+    this.look();
+  }
+
+  // As the bench does with the picture: the timeline may cover what is asked and what is said to the answer.
+  look() {
+    this.element.scrollIntoView({ block: "nearest" });
   }
 
   // Another run: what there was to see is seen.
@@ -106,11 +112,12 @@ export class Predict {
     const right = index === question.answer;
     this.asked += 1;
     this.right += right ? 1 : 0;
-    this.verdict = { right, text: right ? ["predict.right"] : ["predict.wrong", question.options[question.answer]] };
+    this.verdict = { right, question, text: right ? ["predict.right"] : ["predict.wrong", question.options[question.answer]] };
     this.question = undefined;
     this.seen = question.to;
     this.draw();
     this.element.querySelector("button")?.focus({ preventScroll: true });
+    this.look();
     this.bench.playTo(question.to);
   }
 
@@ -126,15 +133,16 @@ export class Predict {
     const { say, player } = this.bench;
     const { question, verdict } = this;
     const score = this.asked ? say(["predict.score", this.right, this.asked]) : "";
-    const words = verdict ? say(verdict.text) : question ? question.text : say(["predict.done"]);
-    const head = make("p", { class: "kmm-question", role: "status", "data-right": verdict ? String(verdict.right) : undefined },
-      ...(question?.call ? [make("code", {}, question.call), " "] : []), words);
+    const asked = question ?? verdict?.question;
+    const head = make("p", { class: "kmm-question", role: verdict ? undefined : "status" },
+      ...(asked?.call ? [make("code", {}, asked.call), " "] : []), asked ? asked.text : say(["predict.done"]));
+    const said = verdict ? [make("p", { class: "kmm-verdict", role: "status", "data-right": String(verdict.right) }, say(verdict.text))] : [];
     const buttons = question
       ? question.options.map((option, index) => make("button",
         { type: "button", class: "kmm-option", on: { click: () => this.answer(index) } }, make("span", { class: "kmm-digit", "aria-hidden": "true" }, String(index + 1)), option))
       : verdict && this.seen < player.end
         ? [make("button", { type: "button", class: "kmm-option kmm-go", on: { click: () => this.goOn() } }, say(["predict.next"]))] : [];
-    this.element.replaceChildren(head, make("div", { class: "kmm-options", "data-short": String(Boolean(question?.code)) }, ...buttons),
+    this.element.replaceChildren(head, ...said, make("div", { class: "kmm-options", "data-short": String(Boolean(question?.code)) }, ...buttons),
       make("span", { class: "kmm-score" }, score));
   }
 
@@ -142,5 +150,6 @@ export class Predict {
     this.bench.jump(this.seen);
     this.askNext();
     this.element.querySelector("button")?.focus({ preventScroll: true });
+    this.look();
   }
 }
