@@ -8,17 +8,43 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from get_chromium import system_chromium
 from get_firefox import launch_options
 
 ROOT = Path(__file__).resolve().parents[1]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+CHAPTERS = "The kernel's memory"  # the part of the book whose pages have the shape of a chapter
+SPHINX_PAGES = ["genindex.html", "index.html", "search.html"]  # what Sphinx and Jupyter Book add to those of _toc.yml
 CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",  # no page can reach the network
 ]
+
+
+def chapter_names() -> list[str]:
+    """The pages of the book's main part, without their ending."""
+    return [each["file"] for part in TOC["parts"] if part["caption"] == CHAPTERS for each in part["chapters"]]
+
+
+def page_names() -> list[str]:
+    """Every page that _toc.yml names, the root first, without its ending."""
+    return [TOC["root"], *(each["file"] for part in TOC["parts"] for each in part["chapters"])]
+
+
+def of_site() -> list[str]:
+    """Every page of the built book, from its top."""
+    return [*(f"{name}.html" for name in page_names()), *SPHINX_PAGES]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test for every page (``page_name``), chapter (``chapter_name``) or page of the site (``site_page``)."""
+    for name, values in (("page_name", page_names()), ("chapter_name", chapter_names()), ("site_page", of_site())):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, values)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,6 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in waiting):
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.fixture(scope="session")
+def site_pages() -> list[str]:
+    """Every page of the built book, from its top."""
+    return of_site()
 
 
 @pytest.fixture(scope="session")

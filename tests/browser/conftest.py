@@ -8,6 +8,7 @@ Whatever a test does, it fails at its end if a page asked another origin for any
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,20 @@ def visit(browser: Browser, site: str) -> Iterator[Callable[..., Visit]]:
     the options are Playwright's ``new_context``; a path of None opens nothing yet. Service workers are blocked
     unless the test says ``service_workers="allow"``, so that one test's cache is never another's.
     """
+    with visiting(browser, site) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def visit_for_all(browser: Browser, site: str) -> Iterator[Callable[..., Visit]]:
+    """The same for a visit that the tests of a file share, since they leave it as it was."""
+    with visiting(browser, site) as open_page:
+        yield open_page
+
+
+@contextmanager
+def visiting(browser: Browser, site: str) -> Iterator[Callable[..., Visit]]:
+    """What `visit` is."""
     visits: list[Visit] = []
 
     def open_page(path: str | None = "", *, width: int = 1280, height: int = 900, dark: bool = False,

@@ -15,34 +15,40 @@ def live(visit, site):
     return go_live(visit(None).page, site + CHAPTER)
 
 
-def test_an_edited_cell_runs_by_button_and_by_keyboard(live):
-    cell = live.plain_cell()
-    text = live.run_code(cell, "mine = 6 * 7\nprint('the answer is', mine)\nmine")
+@pytest.fixture(scope="module")
+def same_live(visit_for_all, site):
+    """The chapter, live, for tests that only edit and run cells."""
+    return go_live(visit_for_all(None).page, site + CHAPTER)
+
+
+def test_an_edited_cell_runs_by_button_and_by_keyboard(same_live):
+    cell = same_live.plain_cell()
+    text = same_live.run_code(cell, "mine = 6 * 7\nprint('the answer is', mine)\nmine")
     assert text.split() == ["the", "answer", "is", "42", "42"]
-    live.write(cell, "print('again')")
-    assert live.run(cell, keyboard=True) == "ok"
-    assert live.output(cell) == "again"
+    same_live.write(cell, "print('again')")
+    assert same_live.run(cell, keyboard=True) == "ok"
+    assert same_live.output(cell) == "again"
 
 
-def test_an_error_shows_its_traceback_in_colours(live):
-    cell = live.plain_cell()
-    text = live.run_code(cell, "def halve(order):\n    return 1 / order\n\nhalve(0)")
-    assert live.cell_states()[cell] == "error"
+def test_an_error_shows_its_traceback_in_colours(same_live):
+    cell = same_live.plain_cell()
+    text = same_live.run_code(cell, "def halve(order):\n    return 1 / order\n\nhalve(0)")
+    assert same_live.cell_states()[cell] == "error"
     assert "ZeroDivisionError: division by zero" in text
     assert "return 1 / order" in text
     assert "\x1b" not in text
     assert not re.search(r"\[[\d;]+m", text)
-    assert live.cells.nth(cell).locator(".traceback [class*=-Color-]").count() > 0
+    assert same_live.cells.nth(cell).locator(".traceback [class*=-Color-]").count() > 0
 
 
-def test_a_syntax_error_points_at_the_place(live):
-    text = live.run_code(live.plain_cell(), "print('fine'))")
+def test_a_syntax_error_points_at_the_place(same_live):
+    text = same_live.run_code(same_live.plain_cell(), "print('fine'))")
     assert "SyntaxError" in text
 
 
-def test_results_come_in_their_richest_form(live):
-    cell = live.plain_cell()
-    live.run_code(cell, "\n".join([
+def test_results_come_in_their_richest_form(same_live):
+    cell = same_live.plain_cell()
+    same_live.run_code(cell, "\n".join([
         "from IPython.display import HTML, SVG, Image, Markdown, display",
         "import base64, sys",
         "display(HTML('<b id=\"bold\">bold</b>'), Markdown('*slanted*'))",
@@ -51,7 +57,7 @@ def test_results_come_in_their_richest_form(live):
         "display(Image(base64.b64decode(dot)))",
         "print('to stderr', file=sys.stderr)",
     ]))
-    output = live.cells.nth(cell).locator(".cell_output")
+    output = same_live.cells.nth(cell).locator(".cell_output")
     assert output.locator("b#bold").inner_text() == "bold"
     assert output.locator("em").inner_text() == "slanted"
     assert output.locator("svg circle").count() == 1
@@ -59,9 +65,9 @@ def test_results_come_in_their_richest_form(live):
     assert output.locator(".stderr").inner_text().strip() == "to stderr"
 
 
-def test_displays_can_be_updated_and_cleared(live):
-    cell = live.plain_cell()
-    text = live.run_code(cell, "\n".join([
+def test_displays_can_be_updated_and_cleared(same_live):
+    cell = same_live.plain_cell()
+    text = same_live.run_code(cell, "\n".join([
         "from IPython.display import clear_output, display",
         "print('gone'); clear_output()",
         "print('soon gone'); clear_output(wait=True); print('kept')",
@@ -145,8 +151,8 @@ def test_a_cell_that_fails_by_itself_stops_the_run_and_says_so(live):
     assert live.run(cell) == "ok"
 
 
-def test_waiting_for_the_keyboard_is_an_error_with_advice(live):
-    assert "write the value into the cell" in live.run_code(live.plain_cell(), "input('Your name? ')")
+def test_waiting_for_the_keyboard_is_an_error_with_advice(same_live):
+    assert "write the value into the cell" in same_live.run_code(same_live.plain_cell(), "input('Your name? ')")
 
 
 def test_each_visitor_has_random_numbers_of_their_own(live):
@@ -159,15 +165,15 @@ def test_each_visitor_has_random_numbers_of_their_own(live):
     assert live.output(cell) != first
 
 
-def test_the_code_runs_on_the_source_of_the_book(live):
+def test_the_code_runs_on_the_source_of_the_book(same_live):
     code = "import inspect, kmm_sim.mm.page_alloc as p\nprint(inspect.getsource(p)[:60])"
-    text = live.run_code(live.plain_cell(), code)
+    text = same_live.run_code(same_live.plain_cell(), code)
     assert text.startswith("# SPDX")
 
 
-def test_stock_widgets_answer_and_their_failures_are_seen(live):
-    cell = live.plain_cell()
-    live.run_code(cell, "\n".join([
+def test_stock_widgets_answer_and_their_failures_are_seen(same_live):
+    cell = same_live.plain_cell()
+    same_live.run_code(cell, "\n".join([
         "import ipywidgets as w",
         "out, works, fails = w.Output(), w.Button(description='works'), w.Button(description='fails')",
         "def show(_):",
@@ -177,21 +183,21 @@ def test_stock_widgets_answer_and_their_failures_are_seen(live):
         "works.on_click(show); fails.on_click(fail)",
         "w.VBox([slider, works, fails, out])",
     ]))
-    output = live.cells.nth(cell).locator(".cell_output")
+    output = same_live.cells.nth(cell).locator(".cell_output")
     output.locator("button", has_text="works").click()
-    live.wait_output(cell, "order 3")
+    same_live.wait_output(cell, "order 3")
     assert output.locator(".widget-output").inner_text().strip() == "order 3"
     output.locator(".noUi-handle").focus()
-    live.page.keyboard.press("ArrowRight")
+    same_live.page.keyboard.press("ArrowRight")
     output.locator("button", has_text="works").click()
-    live.wait_output(cell, "order 4")
+    same_live.wait_output(cell, "order 4")
     output.locator("button", has_text="fails").click()
-    live.wait_output(cell, "KeyError: 'from a callback'")
+    same_live.wait_output(cell, "KeyError: 'from a callback'")
 
 
-def test_none_is_null_on_both_sides_of_a_widget(live):
-    cell = live.plain_cell()
-    live.run_code(cell, "\n".join([
+def test_none_is_null_on_both_sides_of_a_widget(same_live):
+    cell = same_live.plain_cell()
+    same_live.run_code(cell, "\n".join([
         "import anywidget, traitlets",
         "class Echo(anywidget.AnyWidget):",
         "    _esm = '''export default { render({ model, el }) {",
@@ -202,29 +208,29 @@ def test_none_is_null_on_both_sides_of_a_widget(live):
         "echo.observe(lambda change: print('Python has', change['new']), 'value')",
         "echo",
     ]))
-    echo = live.cells.nth(cell).locator(".echo")
+    echo = same_live.cells.nth(cell).locator(".echo")
     echo.wait_for()
     assert echo.inner_text() == "null"
     echo.click()
-    live.wait_output(cell, "Python has {'inner': None}")
+    same_live.wait_output(cell, "Python has {'inner': None}")
 
 
-def test_an_editor_is_left_by_escape_and_tab(live):
-    cell = live.plain_cell()
-    editor = live.cells.nth(cell).locator(".cm-content")
+def test_an_editor_is_left_by_escape_and_tab(same_live):
+    cell = same_live.plain_cell()
+    editor = same_live.cells.nth(cell).locator(".cm-content")
     assert "Escape" in editor.get_attribute("aria-label")
-    live.write(cell, "x")
-    live.page.keyboard.press("Home")
-    live.page.keyboard.press("Tab")
-    assert live.code(cell) == "    x"
-    live.page.keyboard.press("Escape")
-    live.page.keyboard.press("Tab")
-    assert live.page.evaluate("document.activeElement.className") == "kmm-cell-run"
-    assert live.code(cell) == "    x"
+    same_live.write(cell, "x")
+    same_live.page.keyboard.press("Home")
+    same_live.page.keyboard.press("Tab")
+    assert same_live.code(cell) == "    x"
+    same_live.page.keyboard.press("Escape")
+    same_live.page.keyboard.press("Tab")
+    assert same_live.page.evaluate("document.activeElement.className") == "kmm-cell-run"
+    assert same_live.code(cell) == "    x"
 
 
-def test_a_folded_prediction_opens_when_the_reader_runs_it(live):
-    folded = live.cells.filter(has=live.page.locator("details .cell_output"))
+def test_a_folded_prediction_opens_when_the_reader_runs_it(same_live):
+    folded = same_live.cells.filter(has=same_live.page.locator("details .cell_output"))
     if folded.count() == 0:
         pytest.fail("the chapter has no cell with tag hide-output: this test needs one")
     assert folded.first.locator("details").get_attribute("open") is None
