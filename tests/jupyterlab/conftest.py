@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
+from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED_BY = ("requirements.txt", "requirements.lock", "pyproject.toml")
@@ -67,12 +68,25 @@ def environment(recipe: Recipe) -> Path:
     shutil.rmtree(repository, ignore_errors=True)
     shutil.copytree(ROOT, repository, ignore=shutil.ignore_patterns(*NO_SOURCES))
     for command in left:
-        done = subprocess.run(command, shell=True, cwd=repository, capture_output=True, text=True, check=False,
-                              env={**os.environ, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                                   "PIP_NO_COMPILE": "1"})  # most of it is never imported here
-        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        install(command, home, repository)
     (place / "complete").touch()
     return home
+
+
+def install(command: str, home: Path, repository: Path) -> None:
+    """Run one of Binder's commands: by uv, in a tenth of pip's time, or by pip, which may know a mirror that uv does not."""
+    by_uv = command.replace("pip install --no-cache-dir", f'"{find_uv_bin()}" --native-tls pip install --no-cache')
+    assert by_uv != command
+    surroundings = {**os.environ, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(home),
+                    "PIP_NO_COMPILE": "1"}  # most of it is never imported here
+    said = []
+    for each in (by_uv, command):
+        done = subprocess.run(each, shell=True, cwd=repository, capture_output=True, text=True, check=False,
+                              env=surroundings)
+        if done.returncode == 0:
+            return
+        said.append(f"{each}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    raise AssertionError("\n".join(said))
 
 
 @pytest.fixture(scope="session")
