@@ -74,7 +74,7 @@ def environment(recipe: Recipe) -> Path:
 
 
 def install(command: str, home: Path, repository: Path) -> None:
-    """Run one of Binder's commands: by uv, in a tenth of pip's time, or by pip, which may know a mirror that uv does not."""
+    """Run one of Binder's commands: by uv in a tenth of pip's time, or by pip, which may know a mirror uv does not."""
     by_uv = command.replace("pip install --no-cache-dir", f'"{find_uv_bin()}" --native-tls pip install --no-cache')
     assert by_uv != command
     surroundings = {**os.environ, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(home),
