@@ -35,20 +35,20 @@ def test_a_word_is_found_where_it_is_explained(page, site, words, name):
     assert page.evaluate("() => window.breaches ?? []") == []
 
 
-@pytest.mark.parametrize(("name", "page_name"), [
+@pytest.mark.parametrize(("name", "leads_to"), [
     ("alloc_pages", "getting-pages.html"),  # a line of a table
     ("rmqueue_smallest", "getting-pages.html"),  # a listing
     ("kmalloc", "kmalloc.html"),
     ("__GFP_NOFAIL", "gfp-flags.html"),
     ("夥伴系統", "glossary.html"),
 ])
-def test_the_first_hit_is_the_place_that_explains_the_name(page, site, name, page_name):
+def test_the_first_hit_is_the_place_that_explains_the_name(page, site, name, leads_to):
     page.goto(f"{site}search.html?q={quote(name)}")
-    assert found(page)[0] == page_name
+    assert found(page)[0] == leads_to
     first = page.locator("#search-results li > a").first
     anchor = first.get_attribute("href").partition("#")[2]
     first.click()
-    page.wait_for_url(f"**/{page_name}*")
+    page.wait_for_url(f"**/{leads_to}*")
     assert name in page.locator(f"[id='{anchor}']").inner_text()
     page.locator("span.highlighted").first.wait_for(state="attached")
     assert not page.locator(".kmm-view .highlighted").count()
