@@ -1,7 +1,7 @@
 # The commands of this project. `make help` lists them; CONTRIBUTING.md says how to work with them.
 
 PORT ?= 8000
-JOBS ?= 4
+JOBS ?= 3
 VENV := .venv
 PY   := $(VENV)/bin/python
 SITE := _build/html
