@@ -17,7 +17,7 @@ from get_firefox import launch_options
 ROOT = Path(__file__).resolve().parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = "The kernel's memory"  # the part of the book whose pages have the shape of a chapter
-SPHINX_PAGES = ["genindex.html", "index.html", "search.html"]  # what Sphinx and Jupyter Book add to those of _toc.yml
+SPHINX_PAGES = ["genindex.html", "search.html"]  # what Sphinx adds to those of _toc.yml
 CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -36,7 +36,7 @@ def page_names() -> list[str]:
 
 
 def of_site() -> list[str]:
-    """Every page of the built book, from its top."""
+    """Every page that a reader of the built book sees, from its top."""
     return [*(f"{name}.html" for name in page_names()), *SPHINX_PAGES]
 
 
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def site_pages() -> list[str]:
-    """Every page of the built book, from its top."""
+    """Every page that a reader of the built book sees, from its top."""
     return of_site()
 
 

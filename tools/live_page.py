@@ -42,6 +42,10 @@ SHIFT = """
     }).observe({ type: "layout-shift", buffered: true });
 """
 
+BREACHES = """document.addEventListener("securitypolicyviolation",
+    ({ effectiveDirective }) => (window.breaches ??= []).push(effectiveDirective));
+"""  # writes down what its policy forbade a page
+
 
 class LivePage:
     """One page of the book in a browser."""

@@ -21,7 +21,9 @@ export function makeEditor({ doc, label, onRun, onChange }) {
       doc,
       extensions: [
         keymap.of(keys), history(), indentUnit.of("    "), bracketMatching(), python(), syntaxHighlighting(classHighlighter),
-        EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", autocapitalize: "off", autocorrect: "off" }),
+        EditorView.contentAttributes.of({
+          "aria-label": label, tabindex: "0", spellcheck: "false", autocapitalize: "off", autocorrect: "off",
+        }),
         EditorView.updateListener.of((update) => update.docChanged && onChange(update.state.doc.toString())),
         EditorView.domEventHandlers({ blur: (event, left) => left.setTabFocusMode(false) }),
       ],
