@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import re
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -191,3 +192,21 @@ def test_the_npm_lock_names_no_registry():
 def test_every_direct_npm_package_is_pinned_exactly():
     wanted = json.loads((ROOT / "book/_ext/kmm_live/web/package.json").read_text())["dependencies"]
     assert not [name for name, version in wanted.items() if not version[0].isdigit()]
+
+
+def test_a_python_that_was_ended_says_nothing_of_the_next(live):
+    """Its last word, that it failed, may come after its end: it would end the one that is starting by then."""
+    script = f"""
+      globalThis.self = globalThis;
+      const {{ Kernel }} = await import({json.dumps((ROOT / "book/_ext/kmm_live/web/session/kernel.js").as_uri())});
+      for (const ended of [false, true]) {{
+        const worker = {{ terminate() {{}} }};
+        const kernel = new Kernel({{ worker, said: [] }}, () => 0);
+        kernel.onGone = (why) => console.log(ended, why);
+        if (ended) kernel.dispose();
+        worker.onmessage({{ data: {{ op: "failed", message: "no memory" }} }});
+        worker.onerror({{ message: "gone" }});
+      }}"""
+    command = [*live("node").programs()[0], "--input-type=module", "-e", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "false no memory\n"

@@ -51,15 +51,16 @@ export class Kernel {
   /** End it at once, whatever it is doing. */
   dispose() {
     this.worker.terminate();
-    this.manager = undefined; // whatever of its messages still waits concerns nobody
+    this.manager = this.onGone = undefined; // whatever of its messages still waits concerns nobody
     const asked = [...this.#asked.values()];
     this.#asked.clear();
     for (const { reject } of asked) reject(new KernelGone());
   }
 
   #gone(why) {
+    const { onGone } = this;
     this.dispose();
-    this.onGone?.(why);
+    onGone?.(why);
   }
 
   #ask(message, sink) {
