@@ -44,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test for every page (``page_name``), chapter (``chapter_name``) or page of the site (``site_page``)."""
     for name, values in (("page_name", page_names()), ("chapter_name", chapter_names()), ("site_page", of_site())):
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, values)
+            metafunc.parametrize(name, values, scope="module")  # all tests of a page before the next page
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
