@@ -153,12 +153,14 @@ def number(book: PdfWriter, page: Page) -> None:
 
 
 def turn_inwards(book: PdfWriter, starts: dict[str, int]) -> None:
-    """Let links to pages of the book lead to their place in this file."""
+    """Let links to pages of the book lead to their place in this file; what is not in it is only on the site."""
     for sheet in book.pages:
         for annotation in sheet.get("/Annots", []):
             link = annotation.get_object()
             goal = str(link.get("/A", {}).get("/URI", ""))
             start = starts.get(urldefrag(goal).url)
+            if goal.endswith(NOT_PRINTED):
+                del link["/A"]
             if start is not None:
                 del link["/A"]
                 there = ArrayObject([book.pages[start].indirect_reference, NameObject("/Fit")])

@@ -174,7 +174,7 @@ def _html_part(part: Part) -> str:
             items = "".join(f'<li style="margin:.2rem 0">{_inline(sentence)}</li>' for sentence in sentences)
             return f'<ol style="margin:.45rem 0 0;padding-left:1.4em">{items}</ol>'
         case Facts(rows):
-            cells = "".join(f'<dt style="{LABEL}">{escape(label)}</dt><dd style="{VALUE}">{escape(value)}</dd>'
+            cells = "".join(f'<dt style="{LABEL}">{escape(label)}</dt><dd style="{VALUE}">{_inline(value)}</dd>'
                             for label, value in rows)
             return f'<dl style="{ROWS}">{cells}</dl>'
 
