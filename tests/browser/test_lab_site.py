@@ -10,6 +10,7 @@ from live_page import SAVE_DATA, LivePage
 REACHABLE = """(selector) => {  // is nothing in front of the first of them?
   const element = document.querySelector(selector), { x, y, width, height } = element.getBoundingClientRect();
   return element.contains(document.elementFromPoint(x + width / 2, y + height / 2)); }"""
+TOO_LONG = "rows => rows.filter((row) => row.scrollWidth > row.clientWidth).length"
 CHAPTER = "book/getting-pages.html"
 AT = "document.querySelector('.kmm-bench .kmm-count').textContent.split(' / ').map(Number)"
 AT_END = f"(([at, end]) => at === end)({AT})"
@@ -221,3 +222,16 @@ def test_on_a_phone_the_timeline_covers_neither_the_question_nor_the_verdict(vis
         expect(bench.get_by_role("button", name="Go on")).to_be_visible()
         assert page.evaluate(REACHABLE, ".kmm-go")
         bench.get_by_role("button", name="Go on").click()
+
+
+def test_what_a_step_marks_stays_in_its_column(visit, site):
+    """The theme gives a mark some room at its sides, which pushed the last bytes of a row out of sight."""
+    page = visit(None).page
+    page.add_init_script(SAVE_DATA)
+    page.goto(site + "book/the-stack.html")
+    bench, marked = page.locator(".kmm-bench").first, 0
+    for _event in range(4):
+        bench.get_by_role("button", name="One event on").click()
+        marked += bench.locator(".kmm-hex mark").count()
+        assert bench.locator(".kmm-hex").evaluate_all(TOO_LONG) == 0
+    assert marked
