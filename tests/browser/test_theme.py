@@ -6,6 +6,9 @@ from playwright.sync_api import expect
 from live_page import SAVE_DATA
 
 CHAPTER = "book/getting-pages.html"
+SCROLL_BY = """async (top) => {  // and let the page hear of it
+  scrollBy({ top, behavior: "instant" });
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); }"""
 NO_TIME = SAVE_DATA + "window.requestIdleCallback = () => 0"  # then what waits for time comes when it is needed
 
 
@@ -95,6 +98,22 @@ def test_a_reader_who_scrolls_back_is_offered_the_top(page):
     expect(button).to_be_visible()
     button.click()
     page.wait_for_function("() => scrollY === 0")
+
+
+def test_what_leads_to_the_top_is_never_in_front_of_a_labs_timeline(visit, site):
+    page = visit(None, width=390, height=800).page
+    page.goto(site + "book/zones.html")
+    page.wait_for_function("() => window.bootstrap")
+    button, timeline = page.locator("#pst-back-to-top"), page.locator(".kmm-timeline").first
+    timeline.evaluate("line => line.closest('.kmm-bench').scrollIntoView({ block: 'start', behavior: 'instant' })")
+    for step in (300, -150):
+        page.evaluate(SCROLL_BY, step)
+    box = timeline.bounding_box()
+    assert box["y"] < 740 < box["y"] + box["height"]  # it is where the button would be
+    expect(button).to_be_hidden()
+    for step in (20_000, -150):
+        page.evaluate(SCROLL_BY, step)
+    expect(button).to_be_visible()
 
 
 def test_the_search_opens_from_its_button_and_from_the_keyboard(page):

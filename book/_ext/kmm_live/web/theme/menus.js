@@ -17,6 +17,12 @@ for (const button of document.querySelectorAll('[data-bs-toggle="tooltip"]')) {
 }
 offerTheTop(document.getElementById("pst-back-to-top"), document.querySelector(".bd-header"));
 
+/** Is this in front of the line of a lab that is always in sight? */
+function coversTimeline(element) {
+  const { x, y, width, height } = element.getBoundingClientRect();
+  return document.elementsFromPoint(x + width / 2, y + height / 2).some((each) => each.closest(".kmm-timeline"));
+}
+
 /** Show the button that leads to the top while the reader scrolls upwards, below the header. */
 function offerTheTop(button, header) {
   if (!button || !header) return;
@@ -26,5 +32,6 @@ function offerTheTop(button, header) {
   addEventListener("scroll", () => {
     button.style.display = last > scrollY && scrollY > edge ? "block" : "none";
     last = scrollY;
+    if (coversTimeline(button)) button.style.display = "none";
   }, { passive: true });
 }
