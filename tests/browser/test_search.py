@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
+from live_page import BREACHES
+
 FINISHED = "() => /Search finished|did not match/.test(document.querySelector('.search-summary')?.innerText ?? '')"
-BREACHES = """document.addEventListener("securitypolicyviolation",
-    ({ effectiveDirective }) => (window.breaches ??= []).push(effectiveDirective))"""
 
 
 def found(page) -> list[str]:
@@ -57,6 +57,7 @@ def test_the_first_hit_is_the_place_that_explains_the_name(page, site, name, lea
 def test_a_name_that_is_nowhere_is_not_found(page, site):
     page.goto(f"{site}search.html?q=__GFP_NOSUCHTHING")
     assert found(page) == []
+    assert page.locator(".search-summary").inner_text().endswith("make sure that all words are spelled correctly.")
 
 
 def test_a_reader_searches_from_a_chapter_and_lands_on_the_word(page, site):

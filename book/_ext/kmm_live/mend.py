@@ -23,6 +23,8 @@ the script of tabs only where there are any.
 Words that were searched for are marked wherever they stand: not in labs, whose script owns what is in them, nor in
 drawings, parts of which have no place that could be marked.
 
+A search that finds nothing advises to select more categories, and there are none.
+
 The page at the top of the site, which leads to the first one, is no more than an instruction to do so.
 
 In another language than English Sphinx's script makes a function of a text, the rule for plurals, which the pages'
@@ -68,6 +70,7 @@ WHOLE = """<!DOCTYPE html>
   </head>
 </html>
 """
+CATEGORIES = " and that you've selected enough categories"
 MARKED = 'node.matches("button, select, textarea")'
 NOT_IN_LABS = 'node.matches("button, select, textarea, .kmm-view, svg")'
 RULE_MADE = re.compile(r'new Function\(\s*"n",\s*`return \(\$\{catalog\.plural_expr\}\)`\s*\)')
@@ -111,7 +114,11 @@ def mend_pages(site: Path) -> None:
     found = marks.read_text(encoding="utf-8")
     assert MARKED in found or NOT_IN_LABS in found, "Sphinx marks what was searched for in another way"
     marks.write_text(found.replace(MARKED, NOT_IN_LABS), encoding="utf-8")
-    mend_plurals(site / "_static/doctools.js", site / "_static/translations.js")
+    words = site / "_static/translations.js"
+    mend_plurals(site / "_static/doctools.js", words)
+    if not words.is_file():  # in another language that sentence is looked for as it is
+        search = site / "_static/searchtools.js"
+        search.write_text(search.read_text(encoding="utf-8").replace(CATEGORIES, ""), encoding="utf-8")
     for script in (site / "_static").glob("vendor/fontawesome/*/js"):
         for file in script.iterdir():
             file.unlink()
