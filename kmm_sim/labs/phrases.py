@@ -175,7 +175,7 @@ BUDDY: Mapping[str, str] = MappingProxyType(
         "says.alloc_one": _("The caller gets the page at pfn {0}."),
         "log.alloc_one": "mm_page_alloc: pfn={0:#x} order={1} migratetype={2} gfp_flags={3}",
         "says.alloc_failed": _("No block of order {1} or larger is free for {3}: the caller gets NULL."),
-        "log.alloc_failed": "mm_page_alloc: pfn={0:#x} order={1} migratetype={2} gfp_flags={3}",
+        "log.alloc_failed": "mm_page_alloc: page=0000000000000000 pfn={0:#x} order={1} migratetype={2} gfp_flags={3}",
         "says.free": _("The caller gives pfn {0} back: a block of order {1} is in hand."),
         "log.free": "mm_page_free: pfn={0:#x} order={1}",
         "says.del": _("pfn {1} leaves order {2}’s list: the block is in hand."),

@@ -6,7 +6,8 @@ The names that begin with ``mm_`` are Linux's own tracepoints.  Those that begin
 list.  Between leaving a list and reaching a caller or another list, a block is *in hand*.
 
 Linux: include/trace/events/kmem.h
-Simplified: page frame numbers only; the hashed pointers of ``page=`` are left out everywhere.
+Simplified: page frame numbers only; the hashed pointers of ``page=`` are left out everywhere.  Only NULL is
+printed, which Linux does not hash.
 What else a line of Linux has, and ours has not, stands at the event.
 """
 
@@ -57,9 +58,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class MmPageAlloc(Event):
-    """The caller got the block at pfn, or nothing (pfn is None).
+    """The caller got the block at pfn, or nothing (pfn is None): then page is NULL, and pfn 0 as in Linux.
 
-    Simplified: left out are ``page=``.
+    Simplified: left out are ``page=`` of a block that was got, a hashed pointer.
     """
 
     tracepoint = "mm_page_alloc"
@@ -69,8 +70,9 @@ class MmPageAlloc(Event):
     gfp: int
 
     def __str__(self) -> str:
+        null = "page=0000000000000000 " if self.pfn is None else ""
         return (
-            f"mm_page_alloc: pfn={self.pfn or 0:#x} order={self.order} "
+            f"mm_page_alloc: {null}pfn={self.pfn or 0:#x} order={self.order} "
             f"migratetype={self.migratetype} gfp_flags={gfp_names(self.gfp) or 'none'}"
         )
 

@@ -161,7 +161,11 @@ def test_a_request_that_nobody_can_serve_gets_none_and_a_line_in_the_log():
         (Split(0, 64, 3, 0), "sim_split: zone=0 pfn=0x40 order=3 migratetype=0"),
         (MmPageFree(64, 3), "mm_page_free: pfn=0x40 order=3"),
         (MmPageAlloc(64, 2, 0, KERNEL), "mm_page_alloc: pfn=0x40 order=2 migratetype=0 gfp_flags=GFP_KERNEL"),
-        (MmPageAlloc(None, 2, 0, 0), "mm_page_alloc: pfn=0x0 order=2 migratetype=0 gfp_flags=none"),
+        (MmPageAlloc(0, 2, 0, 0), "mm_page_alloc: pfn=0x0 order=2 migratetype=0 gfp_flags=none"),
+        (
+            MmPageAlloc(None, 2, 0, 0),
+            "mm_page_alloc: page=0000000000000000 pfn=0x0 order=2 migratetype=0 gfp_flags=none",
+        ),
     ],
 )
 def test_an_event_reads_like_a_line_of_ftrace(event, line):
