@@ -35,7 +35,7 @@ def test_the_layers_of_free_pages_add_up(samples, ax):
 
 def test_fragmentation_is_a_percentage_of_one_order(samples, ax):
     line = fragmentation(samples, ax, order=9).lines[0]
-    assert list(line.get_ydata()) == pytest.approx([100 * each.unusable[9] for each in samples])
+    assert list(line.get_ydata()) == pytest.approx([100 * each.unusable(9) for each in samples])
     assert "512 pages" in ax.get_title()
 
 

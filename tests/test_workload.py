@@ -7,6 +7,7 @@ import pytest
 from kmm_sim import GFP_ATOMIC, GFP_KERNEL, KernelBug, Machine
 from kmm_sim.observe import snapshot, validate, validate_slab
 from kmm_sim.observe.curves import sample
+from kmm_sim.observe.fragmentation import unusable_free_index
 from kmm_sim.workload import GEOMETRIC, Alloc, Free, Tenant, Workload, everyday, parse, play, traffic
 
 
@@ -128,3 +129,18 @@ def test_a_sample_counts_what_the_files_of_proc_count():
     assert samples[-1].free_pages == sum(zone.nr_free_pages for zone in snapshot(machine).zones)
     assert 0 < samples[-1].slab_active <= samples[-1].slab_total
     assert samples[-1].slab_total % 4096 == 0
+
+
+def test_what_is_of_no_use_is_told_of_all_zones_together():
+    machine, _, samples = minute(1, seconds=20)
+    zones = snapshot(machine).zones
+    free = [zone.nr_free_pages for zone in zones]
+    of_no_use = sum(pages * unusable_free_index(zone, 4) for pages, zone in zip(free, zones, strict=True))
+    assert len(zones) == 2
+    assert samples[-1].unusable(4) == pytest.approx(of_no_use / sum(free), abs=0.001)
+
+
+def test_a_machine_with_nothing_free_has_nothing_of_use():
+    machine = Machine(pages=4)
+    play(machine, parse("+2"))
+    assert sample(machine).unusable(0) == 1

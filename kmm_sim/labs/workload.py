@@ -116,7 +116,7 @@ class Pass:
                 machines[name], self.seconds) if second % EVERY == 0]
             desk.samples[name] += tuple(taken)
         failed = {name: desk.traffic[name].failures - failures[name] for name in NAMES}
-        words = "; ".join(_told(name, desk.samples[name][-1].unusable[ORDER], failed[name]) for name in NAMES)
+        words = "; ".join(_told(name, desk.samples[name][-1].unusable(ORDER), failed[name]) for name in NAMES)
         said = _("At {now:.0f} s. {words}.", now=desk.traffic["A"].now, words=words)
         lines = (f"{name}: sim_seconds: passed={self.seconds} free_pages={desk.samples[name][-1].free_pages} "
                  f"failed={failed[name]}" for name in NAMES)
@@ -192,7 +192,7 @@ class WorkloadLab:
         name = max(NAMES, key=lambda each: after.settings[each].load)
         if len(after.samples[name]) <= len(before.samples[name]) or before.settings != after.settings:
             return None
-        was, now = (round(100 * state.samples[name][-1].unusable[ORDER]) for state in (before, after))
+        was, now = (round(100 * state.samples[name][-1].unusable(ORDER)) for state in (before, after))
         answer = 1 + (now - was >= TURN) - (was - now >= TURN)
         text = _("{name}: {was} % of its free memory is of no use for 16 pages in a row. And then?", name=name, was=was)
         return Question(text, TURNS, answer)
@@ -250,7 +250,7 @@ def _free(state: WorkloadState, name: str, top: int) -> dict[str, Node]:
 
 
 def _unusable(state: WorkloadState) -> dict[str, Node]:
-    series = {f"u:{name}": Series(name, tuple(round(100 * each.unusable[ORDER]) for each in state.samples[name]), tone)
+    series = {f"u:{name}": Series(name, tuple(round(100 * each.unusable(ORDER)) for each in state.samples[name]), tone)
               for name, tone in zip(NAMES, (3, 4), strict=True)}
     plot = Plot(_("Fragmentation"), _("free memory of no use for 16 pages in a row (order 4)"), tuple(series), "lines",
                 _("seconds"), "%", step=EVERY, top=100)
@@ -274,8 +274,8 @@ def _table(state: WorkloadState) -> dict[str, Node]:
     now = tuple(state.samples[name][-1] for name in NAMES)
     nodes: dict[str, Node] = {
         "t:free": Row((_("free pages"), *(each.free_pages for each in now))),
-        "t:largest": Row((_("largest free block"), *map(_largest, now))),
-        "t:index": Row((_("fragmentation index, order 9"), *(_index(each.index[9]) for each in now))),
+        "t:largest": Row((_("largest free block of all zones"), *map(_largest, now))),
+        "t:index": Row((_("fragmentation index of zone {zone}, order 9", zone=now[0].zone), *map(_index, now))),
         "t:slab": Row((_("slabs: in use of what they hold"), *map(_share, now))),
         "t:failed": Row((_("requests that failed"), *(state.failures[name] for name in NAMES))),
     }
@@ -288,8 +288,8 @@ def _largest(now: Sample) -> str:
     return _("order {order}", order=order) if order >= 0 else _("none")
 
 
-def _index(index: float) -> str:
-    return f"{index:.3f}" if index >= 0 else _("−1: it would succeed")
+def _index(now: Sample) -> str:
+    return f"{now.index[9]:.3f}" if now.index[9] >= 0 else _("−1: it would succeed")
 
 
 def _share(now: Sample) -> str:

@@ -36,7 +36,7 @@ def free_pages(samples: Sequence[Sample], ax: Axes) -> Axes:
 
 def fragmentation(samples: Sequence[Sample], ax: Axes, order: int = 4, label: str = "") -> Axes:
     """Which share of free memory is of no use for this order, in percent."""
-    share = 100 * np.array([each.unusable[order] for each in samples])
+    share = 100 * np.array([each.unusable(order) for each in samples])
     ax.plot(_seconds(samples), share, color=VERMILION, label=label or f"order {order}")
     ax.set(xlabel="seconds", ylabel="% of free memory", ylim=(0, 100),
            title=f"Free memory of no use for {1 << order} pages in a row")  # fmt: skip

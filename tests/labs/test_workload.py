@@ -5,6 +5,7 @@ import pytest
 from kmm_sim.labs import workload_lab
 from kmm_sim.labs.workload import EVERY, Pass, Setting, WorkloadLab
 from kmm_sim.observe import validate
+from kmm_sim.observe.fragmentation import fragmentation_index
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,24 @@ def test_a_frame_is_ten_seconds_and_a_sample_two(run):
 
 
 def test_the_heavy_load_leaves_memory_in_smaller_pieces(run):
-    assert run.scene["u:A"]["values"][-1] < 20 < 70 < run.scene["u:B"]["values"][-1]
+    assert run.scene["u:A"]["values"][-1] < 5 < 40 < run.scene["u:B"]["values"][-1]
+
+
+@pytest.mark.parametrize("name", ["A", "B"])
+def test_what_is_of_no_use_is_what_the_two_lowest_bands_show(run, name):
+    bands = [run.scene[f"{name}:{band}"]["values"] for band in range(4)]
+    shares = [round(100 * (single + few) / (single + few + some + many))
+              for single, few, some, many in zip(*bands, strict=True)]
+    assert run.scene[f"u:{name}"]["values"] == shares
+    assert f"{name}: {shares[-1]} % of free memory" in run.frames[-1][0][2]
+
+
+def test_the_fragmentation_index_says_of_which_zone_it_is(run):
+    zone = max(run.machine.B.zones, key=lambda each: each.managed_pages)
+    words, _, index = run.scene["t:index"]["cells"]
+    assert words == f"fragmentation index of zone {zone.name}, order 9"
+    assert index == f"{fragmentation_index(zone, 9):.3f}"
+    assert run.scene["t:largest"]["cells"][0] == "largest free block of all zones"
 
 
 def test_the_bands_add_up_to_the_free_pages(run):
