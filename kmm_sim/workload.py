@@ -219,8 +219,9 @@ def _give_back(machine: Machine, piece: object) -> None:
 def everyday(machine: Machine, load: float = 0.9, pinned: float = 0.06) -> tuple[Tenant, ...]:
     """Return tenants as an ordinary machine has them, scaled to its memory.
 
-    Programs hold pages for about half a minute; once a minute a large one runs, and a share ``load`` of the
-    memory is taken then.  Drivers hold a share ``pinned``, for minutes.  Packets come and go in a
+    Programs hold pages for about half a minute; once a minute a large one runs, for 15 seconds.  It is so large
+    that all together would take a share ``load`` of the memory if it went on; it leaves before, so less is taken
+    (at 0.9, about three quarters).  Drivers come to hold a share ``pinned``, for minutes.  Packets come and go in a
     blink, files are opened all the time, and twice a minute a search walks through all directories.
     """
     pages = sum(zone.managed_pages for zone in machine.zones)

@@ -46,7 +46,7 @@ LOG = "\n"  # between what an answer says and its lines in the log
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How busy a machine is: the share of memory (in %) taken each minute, the share pinned, its slab allocator."""
+    """How busy a machine is: its load and the share pinned, as ``everyday()`` has them, in %; its slab allocator."""
 
     load: int = 90
     pinned: int = 6
@@ -225,7 +225,7 @@ def _pass() -> Form:
 
 def _begin(name: str) -> Form:
     setting = Setting(load=50) if name == "A" else Setting()
-    label = _("{name}: share of memory taken each minute, in %", name=name)
+    label = _("{name}: share of memory that all together aim at each minute, in %", name=name)
     load = Number("load", label, setting.load, 40, 95, step=5)
     label = _("{name}: share that drivers hold for minutes, in %", name=name)
     pinned = Number("pinned", label, setting.pinned, 0, 30, step=2)
