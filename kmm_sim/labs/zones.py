@@ -19,8 +19,10 @@ from kmm_sim.labs.scene import Choice, Form, Line, Node, Number, Plot, Row, Scen
 from kmm_sim.labs.view import Called, Desk, View
 from kmm_sim.machine import Machine
 from kmm_sim.mm.events import MmPageAlloc
+from kmm_sim.mm.freelist import gfp_to_alloc_flags
 from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_DMA, GFP_DMA32, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp, gfp_names
-from kmm_sim.mm.mmzone import MAX_PAGE_ORDER
+from kmm_sim.mm.mmzone import MAX_PAGE_ORDER, Wmark
+from kmm_sim.mm.watermark import min_with_reserves
 from kmm_sim.observe import buddyinfo
 from kmm_sim.observe.pages import ZoneCheck, zone_checks
 from kmm_sim.presets import RECORDED
@@ -77,14 +79,15 @@ class Take:
     def __call__(self, desk: Any) -> dict[str, int]:
         """Do it; return how many each zone gave, and under "" whether one was refused."""
         desk.gfp, desk.order = self.gfp, self.order
-        gave: dict[str, int] = {}
+        gave = {zone.name: 0 for zone in reversed(desk.machine.zones)}  # as they are tried
         for _time in range(self.times):
             page = desk.machine.alloc_pages(self.gfp, self.order)
             if page is None:
-                return gave | {"": 1}
+                gave[""] = 1
+                break
             desk.held.append(page.pfn)
-            gave[page.zone.name] = gave.get(page.zone.name, 0) + 1
-        return gave
+            gave[page.zone.name] += 1
+        return {zone: count for zone, count in gave.items() if count}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +110,15 @@ class FreeAll:
 
 @dataclass(frozen=True, slots=True)
 class ZonesState:
-    """The zones as the last request saw them: those it tries, all zones' free pages and marks, the text of /proc."""
+    """The zones as the last request saw them: those it tries, all zones' free pages and marks, the text of /proc.
+
+    ``least`` has for each that it tries what must remain of its *min* at last, the reserve not counted.
+    """
 
     gfp: int
     order: int
     tries: tuple[ZoneCheck, ...]
+    least: tuple[int, ...]
     zones: tuple[tuple[str, int, tuple[int, ...]], ...]
     buddyinfo: str
     held: int
@@ -122,7 +129,10 @@ def look(desk: Desk) -> ZonesState:
     """Return the state of a desk with a ``machine``, the last ``gfp`` and ``order``, and what is ``held``."""
     machine = desk.machine
     zones = tuple((zone.name, zone.vm_stat_free, tuple(zone.watermark[:3])) for zone in machine.zones)
-    return ZonesState(desk.gfp, desk.order, zone_checks(machine, desk.gfp, desk.order), zones,
+    flags = gfp_to_alloc_flags(desk.gfp, desk.order)
+    at_last = zone_checks(machine, desk.gfp, desk.order, Wmark.MIN)
+    least = tuple(min_with_reserves(check.mark, flags) for check in at_last)
+    return ZonesState(desk.gfp, desk.order, zone_checks(machine, desk.gfp, desk.order), least, zones,
                       buddyinfo(machine).rstrip("\n"), len(desk.held),
                       tuple(zone.start_pfn for zone in machine.zones))
 
@@ -213,26 +223,27 @@ def _checks(state: ZonesState) -> dict[str, Node]:
     able = [check for check in state.tries if check.ok]
     giver = next((check for check in able if check.kind), able[0] if able else None)
     rows: dict[str, Node] = {}
-    for number, check in enumerate(state.tries, 1):
+    for number, (check, least) in enumerate(zip(state.tries, state.least, strict=True), 1):
         tried = _("passed over") if not check.ok else _("not asked") if check.kind else _("no block of this type")
         if check is giver:
             tried = _("gives") if check.kind else _("gives, mixing types")
         rest = f" − {check.free - check.counted:,}" if check.free > check.counted else ""
         sign = ">" if check.counted > check.mark + check.reserve else "≤"
         sum_ = f"{check.mark:,} + {check.reserve:,}"
-        cells = f"{number}. {check.zone}", f"{check.free:,}{rest}", sign, sum_, tried
+        at_last = f"{least:,} + {check.reserve:,}"
+        cells = f"{number}. {check.zone}", f"{check.free:,}{rest}", sign, sum_, tried, at_last
         tone, mark = (3, "yes") if check is giver else (0, "skip") if check.ok and check.kind else (4, "no")
         rows[f"t:{check.zone}"] = Row(cells, tone=tone, mark=mark)
     note = _("next: {call}, first attempt, at the low mark", call=f"alloc_pages({gfp_names(state.gfp)}, {state.order})")
-    columns = (_("zone"), _("free"), _("is"), _("low + reserve"), _("so it"))
-    return {"t": Table(_("The zones that this request tries"), note, columns, tuple(rows), "lrlll"), **rows}
+    columns = (_("zone"), _("free"), _("is"), _("low + reserve"), _("so at first it"), _("at last down to"))
+    return {"t": Table(_("The zones that this request tries"), note, columns, tuple(rows), "lrllll"), **rows}
 
 
 def _free_pages(state: ZonesState) -> dict[str, Node]:
     names = tuple(name for name, _, _ in state.zones)
     free = tuple(float(free) for _, free, _ in state.zones)
-    must = {check.zone: float(check.mark + check.reserve) for check in state.tries}
-    kept = tuple(must.get(name) for name in names)
+    asked = {check.zone: float(check.mark + check.reserve) for check in state.tries}
+    low = tuple(asked.get(name) for name in names)
     note = _("{held:,} blocks held", held=state.held)
     plot = Plot(_("Free pages"), note, ("p:free", "p:kept"), "bars", _("zone"), _("pages"), names=names)
-    return {"p": plot, "p:free": Series(_("free"), free, 3), "p:kept": Series(_("must stay"), kept, 4)}
+    return {"p": plot, "p:free": Series(_("free"), free, 3), "p:kept": Series(_("low + reserve"), low, 4)}

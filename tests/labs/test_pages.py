@@ -160,11 +160,23 @@ def test_the_recorded_run_of_the_zones_goes_from_mark_to_mark():
                         "The caller gets 754 from Normal and 246 from DMA32."]
     rows = [[tuple(scene[f"t:{zone}"]["cells"][1:]) for zone in ("Normal", "DMA32", "DMA")]
             for scene in map(dict, list(scenes(lab))[1:])]
-    assert rows[0][0] == ("56,628", ">", "497 + 0", "gives")
-    assert rows[2][0] == ("500 − 31", "≤", "497 + 0", "passed over")
+    assert rows[0][0] == ("56,628", ">", "497 + 0", "gives", "398 + 0")
+    assert rows[2][0] == ("500 − 31", "≤", "497 + 0", "passed over", "398 + 0")
     assert [zone[3] for zone in rows[2]] == ["passed over", "gives", "not asked"]
     assert [zone[0] for zone in rows[3]] == ["404 − 31", "469 − 31", "416 − 31"]
-    assert rows[4][2][0] == "386"
+    assert [(zone[0], zone[-1]) for zone in rows[4]] == [("4", "150 + 0"), ("254", "79 + 246"), ("386", "9 + 377")]
+
+
+def test_what_the_zones_gave_is_told_in_the_order_in_which_they_are_tried():
+    said = zones_lab(calls=ZONE_AFTER_ZONE).frames[4][0][2]
+    assert said.startswith("The caller gets 1,163 from Normal and 106 from DMA32 and 16 from DMA; then NULL")
+
+
+def test_the_bars_of_a_zone_are_named_by_what_they_are():
+    """The last pages were given against lower marks: fewer are free than low + reserve."""
+    *_, last, _given_back = scenes(zones_lab(calls=ZONE_AFTER_ZONE))
+    assert last["p:kept"]["label"] == "low + reserve"
+    assert all(free < low for free, low in zip(last["p:free"]["values"], last["p:kept"]["values"], strict=True))
 
 
 def test_a_zone_that_keeps_its_blocks_for_other_types_does_not_give():
@@ -173,11 +185,11 @@ def test_a_zone_that_keeps_its_blocks_for_other_types_does_not_give():
     lab = zones_lab(calls=[Take(kernel, 5, 1756), Take(kernel, 5, 1)])
     assert lab.frames[1][0][2] == "The caller gets 1 from DMA32."
     before = list(scenes(lab))[1]
-    assert before["t:Normal"]["cells"][1:] == ["661 − 31", ">", "497 + 0", "no block of this type"]
-    assert [before[f"t:{zone}"]["cells"][-1] for zone in ("DMA32", "DMA")] == ["gives", "not asked"]
+    assert before["t:Normal"]["cells"][1:] == ["661 − 31", ">", "497 + 0", "no block of this type", "398 + 0"]
+    assert [before[f"t:{zone}"]["cells"][4] for zone in ("DMA32", "DMA")] == ["gives", "not asked"]
     mixing = zones_lab(calls=[Take(kernel, 5, 2869), Take(kernel, 5, 1)])
     assert mixing.frames[1][0][2] == "The caller gets 1 from Normal."
-    assert list(scenes(mixing))[1]["t:Normal"]["cells"][-1] == "gives, mixing types"
+    assert list(scenes(mixing))[1]["t:Normal"]["cells"][4] == "gives, mixing types"
 
 
 def test_a_zone_check_is_the_kernels_answer():
