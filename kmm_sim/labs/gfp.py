@@ -413,7 +413,7 @@ def _zones(state: Seen) -> dict[str, Node]:
     kind = KINDS_OF_PAGE[gfp_migratetype(gfp)]
     note = ngettext("tried in this order, for {n} {kind} page", "tried in this order, for {n} {kind} pages",
                     1 << order, kind=kind)
-    columns = (_("zone"), _("free"), _("low"), _("min"), _("must remain"), _("may serve"))
+    columns = (_("zone"), _("free"), _("low"), _("min"), _("must remain at last"), _("may serve"))
     return {"z": Table(_("Zones"), note, columns, tuple(rows), "lrrrrl"), **rows}
 
 
@@ -443,7 +443,8 @@ def _sum(state: Seen) -> dict[str, Node]:
     if order and sums.room:
         words = _("a block is large enough") if sums.block else _("no block is large enough")
         rows["s:block"] = Row((_("{order} in a row", order=1 << order), words), mark="yes" if sums.block else "no")
-    return {"s": Table(_("The sum"), _("for the first zone tried"), (_("pages"), ""), tuple(rows), "rl"), **rows}
+    note = _("first zone, first attempt: at the low mark") if fast else _("first zone, later attempts: at min")
+    return {"s": Table(_("The sum"), note, (_("pages"), ""), tuple(rows), "rl"), **rows}
 
 
 def _answer(state: Seen) -> dict[str, Node]:
@@ -472,19 +473,25 @@ def gfp_lab(
 
     ``memory`` names one of the states in ``kmm_sim.labs.gfp_memory.STORIES``.  ``calls`` are the
     requests of the recorded run, each a mask as C has it, ``"GFP_KERNEL|__GFP_NORETRY"``, or with
-    an order, or with an order and a context.  ``gfp`` and ``context`` are shown at first.  ``link`` is
-    what "Copy link" gives.  Raises ValueError for a name that is none.
+    an order, or with an order and a context.  ``gfp`` and ``context`` are shown at first, or with ``calls``
+    the first of them.  ``link`` is what "Copy link" gives.  Raises ValueError for a name that is none.
     """
-    first = Request(_mask_in(gfp), 0, _context(context))
+    idle = Ask(Request(_mask_in(gfp), 0, _context(context)))
+    asks = [_ask_for(call, context) for call in calls]
+    first = (asks or [idle])[0].request
     lab = GfpLab(title or _("What may the allocator do for you?"), caption)
     machine = prepared(memory)
     desk = Desk(machine=machine, memory=memory, seen=Seen(first, memory, snapshot(machine).zones))
     run = Run(desk, lab)
-    for call in calls:
-        name, order, where = (call, 0, context) if isinstance(call, str) else (*call, context)[:3]
-        run.make(Ask(Request(_mask_in(name), order, _context(where))))
+    for ask in asks:
+        run.make(ask)
     run.keep_as_recorded()
     return Bench(run, Opening("gfp"), link)
+
+
+def _ask_for(call: str | tuple[str, int] | tuple[str, int, str], context: str) -> Ask:
+    name, order, where = (call, 0, context) if isinstance(call, str) else (*call, context)[:3]
+    return Ask(Request(_mask_in(name), order, _context(where)))
 
 
 def _mask_in(text: str) -> int:

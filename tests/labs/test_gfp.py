@@ -8,6 +8,7 @@ from kmm_sim.labs.gfp import ENDS, Ask, GfpLab, Kswapd, Memory, permissions
 from kmm_sim.labs.gfp_memory import STORIES, prepared
 from kmm_sim.labs.gfp_walk import NAMES, Request, walk
 from kmm_sim.labs.gfp_words import BASES, CONTEXTS, EXTRAS, MEANINGS, mask_of
+from kmm_sim.labs.recorded import FROM_AN_INTERRUPT
 from kmm_sim.labs.scene import apply
 from kmm_sim.observe import validate
 
@@ -110,6 +111,26 @@ def test_the_zones_stand_in_the_order_in_which_they_are_tried():
     dma32 = end(gfp_lab("plenty", ["GFP_DMA32"]))
     assert dma32["z:Normal"]["mark"] == "skip"
     assert dma32["z:DMA32"]["mark"] == "yes"
+
+
+def test_before_the_first_event_the_lab_shows_the_request_that_comes_next():
+    scene = gfp_lab("clean cache", FROM_AN_INTERRUPT).scene
+    assert scene["m"]["note"] == "mode:0x820(GFP_ATOMIC)"
+    assert scene["a"]["note"] == CONTEXTS["hardirq"]
+    assert scene["l"]["text"] == "alloc_pages(GFP_ATOMIC, 0)"
+
+
+def test_the_table_and_the_sum_say_which_attempt_they_are_about():
+    """Normal must keep its low mark at first, and a part of min at last."""
+    bench = gfp_lab("clean cache", FROM_AN_INTERRUPT)
+    first, at_retry = bench.scene, bench.scene
+    for frame in bench.frames[:3]:
+        at_retry = apply(at_retry, frame[1])
+    for scene in (first, at_retry):
+        assert scene["z"]["columns"][4] == "must remain at last"
+    assert first["s"]["note"] == "first zone, first attempt: at the low mark"
+    assert at_retry["s"]["note"] == "first zone, later attempts: at min"
+    assert at_retry["s:least"]["cells"][0] == at_retry["z:Normal"]["cells"][4] < first["s:least"]["cells"][0]
 
 
 def test_every_flag_of_a_mask_is_explained():
