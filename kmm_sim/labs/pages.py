@@ -43,6 +43,7 @@ from kmm_sim.labs.view import Called, Desk, View
 from kmm_sim.machine import Machine
 from kmm_sim.mm.events import MmPageAlloc, MmPageFree, PageRefMod
 from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_DMA, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp, gfp_names
+from kmm_sim.mm.highmem import LAST_PKMAP, is_highmem_page, kmap_users
 from kmm_sim.mm.mmzone import MAX_PAGE_ORDER
 from kmm_sim.mm.page import PAGE_SIZE, Page
 from kmm_sim.observe.pages import PageView, page_runs, page_view
@@ -183,7 +184,7 @@ class OnPage:
         """Return the call as C."""
         return AS_C[self.name].format(order=self.order)
 
-    def __call__(self, desk: Any) -> int | None:
+    def __call__(self, desk: Any) -> int | str | None:
         """Make the call; KernelBug if the page is in no state for it."""
         machine: Machine = desk.machine
         page = machine.node.page(desk.pfn)
@@ -198,11 +199,24 @@ class OnPage:
                 return machine.kmap(page)
             case "kunmap":
                 machine.kunmap(page)
+                return _unmapped(machine, page)
             case _:  # shown, and given back at once: such an address must not outlive the look
                 addr = machine.kmap_local_page(page)
                 machine.kunmap_local(addr)
                 return addr
         return None
+
+
+def _unmapped(machine: Machine, page: Page) -> str:
+    """Say what kunmap() left of the mapping."""
+    addr, users = machine.page_address(page), kmap_users(machine.node, page)
+    if not is_highmem_page(page):
+        return _("The page keeps its address, {addr:#x}: it needs no window.", addr=addr)
+    if users:
+        return ngettext("{n} user has the page mapped still, at {addr:#x}.",
+                        "{n} users have the page mapped still, at {addr:#x}.", users, addr=addr)
+    return _("Nobody uses address {addr:#x} now. The page keeps it until all {slots} slots have been used.",
+             addr=addr, slots=LAST_PKMAP)
 
 
 @dataclass(frozen=True, slots=True)

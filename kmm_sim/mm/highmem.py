@@ -33,6 +33,7 @@ __all__ = [
     "is_highmem_page",
     "kmap",
     "kmap_local_page",
+    "kmap_users",
     "kunmap",
     "kunmap_local",
     "map_new_virtual",
@@ -105,6 +106,16 @@ def kmap(node: Node, page: Page) -> int:
         raise ContextError(f"kmap() of pfn {page.pfn}: all {LAST_PKMAP} slots are in use, and Linux would sleep "
                            "until somebody calls kunmap(); here nobody else runs")
     return vaddr
+
+
+def kmap_users(node: Node, page: Page) -> int:
+    """Return how many have a page mapped with kmap() now; 0 if its address is left over, or it needs no window.
+
+    Linux: no counterpart; it is one less than the slot's pkmap_count
+    """
+    high: Highmem | None = node.highmem
+    vaddr = high.address.get(page.pfn) if high is not None else None
+    return high.pkmap_count[_pkmap_nr(vaddr)] - 1 if high is not None and vaddr is not None else 0
 
 
 def map_new_virtual(high: Highmem, page: Page) -> int:

@@ -106,6 +106,15 @@ def test_high_memory_is_seen_through_kmap_only():
     assert "kmap" not in {form["does"] for form in pages_lab().scene[""]["forms"]}
 
 
+def test_kunmap_says_what_becomes_of_the_address():
+    calls = [Allocate(HIGH, 0), *map(OnPage, ("kmap", "kmap", "kunmap", "kunmap")), Allocate(KERNEL, 0)]
+    lab = pages_lab(Machine.preset("lkd-32bit"), [*calls, OnPage("kmap"), OnPage("kunmap")])
+    said = [frame[0][2] for frame in lab.frames]
+    assert said[3] == "1 user has the page mapped still, at 0xff801000."
+    assert said[4] == "Nobody uses address 0xff801000 now. The page keeps it until all 1024 slots have been used."
+    assert said[7] == "The page keeps its address, 0xc1000000: it needs no window."
+
+
 def test_what_cannot_be_done_leaves_the_lab_as_it_was():
     lab = pages_lab(Machine.preset("lkd-32bit"), [Allocate(HIGH, 0)])
     before = lab.run.scene

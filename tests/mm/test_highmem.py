@@ -5,7 +5,7 @@ import pytest
 from kmm_sim import GFP_ATOMIC, GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, ContextError, KernelBug, Machine
 from kmm_sim.mm.freelist import alloc_flags_nofragment
 from kmm_sim.mm.gfp import GFP_DMA, GFP_DMA32, Gfp
-from kmm_sim.mm.highmem import KM_MAX_IDX, LAST_PKMAP, PAGE_OFFSET_32, PKMAP_BASE
+from kmm_sim.mm.highmem import KM_MAX_IDX, LAST_PKMAP, PAGE_OFFSET_32, PKMAP_BASE, kmap_users
 from kmm_sim.mm.internal import ALLOC_NOFRAGMENT
 from kmm_sim.observe import replay, snapshot, validate
 from kmm_sim.observe.procfs import buddyinfo, meminfo, zoneinfo
@@ -101,6 +101,15 @@ def test_after_the_last_kunmap_the_address_stays_until_the_slot_is_wanted(machin
         machine.kmap(page)
         machine.kunmap(page)
     assert machine.page_address(high) == 0
+
+
+def test_the_users_of_kmap_are_counted(machine, high):
+    node, seen = machine.node, [kmap_users(machine.node, high)]
+    for call in (machine.kmap, machine.kmap, machine.kunmap, machine.kunmap):
+        call(high)
+        seen.append(kmap_users(node, high))
+    assert seen == [0, 1, 2, 1, 0]
+    assert kmap_users(node, machine.alloc_page(GFP_KERNEL)) == 0
 
 
 def test_the_window_has_1024_slots_and_a_slot_in_use_is_never_taken(machine, high):
