@@ -255,7 +255,7 @@ class PagesLab:
                  count=count, size=size)
         scene: dict[str, Node] = {
             "": Stage(self.title, ("M", "t", "b"), _forms(self.highmem), (), self.caption, (("M",), ("t",), ("b",)), 1),
-            "M": Map(_("Memory"), note, state.start, count, LEGEND, state.zones),
+            "M": Map(_("Memory"), note, state.start, count, LEGEND, state.zones, state.page.pfn),
         }
         scene |= strips("M", state.start, state.runs)
         scene |= _struct_page(state.page)

@@ -245,7 +245,8 @@ class Map:
     """A panel: the pages of a whole machine, millions of them, to be zoomed into down to single pages.
 
     ``legend`` says what each letter of its Strips is, and its tone.  ``zones`` names ranges: first
-    page, name.  A page's key is ``"M:12345"``; a Pick with ``of="cells"`` takes the one under the cursor.
+    page, name.  ``at`` is the page that the lab looks at: it is outlined, and the cursor goes there
+    when it changes.  A page's key is ``"M:12345"``; a Pick with ``of="cells"`` takes the one under the cursor.
     """
 
     panel: ClassVar[str] = "map"
@@ -255,6 +256,7 @@ class Map:
     count: int
     legend: tuple[Any, ...] = ()  # of scene.Kind
     zones: tuple[tuple[int, Text], ...] = ()
+    at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,18 @@ def test_a_page_is_taken_shared_and_given_back_by_mouse(open_lab):
     expect(lab.find(".kmm-sentence")).to_contain_text("the page is free")
 
 
+def test_the_map_goes_to_the_page_that_is_looked_at(open_lab):
+    lab = open_lab(pages_lab(calls=[Allocate(int(GFP_KERNEL), 0), OnPage("get")]))
+    picked = lab.find(".kmm-call[data-does=look] select")
+    expect(picked).to_have_value("M:1")
+    lab.find(".kmm-to_end").click()
+    expect(picked).to_have_value("M:1056")
+    lab.find(".kmm-map-frame").focus()
+    lab.page.keyboard.press("Home")  # the reader may look elsewhere, and stays there
+    press(lab, "put")
+    expect(picked).to_have_value("M:1")
+
+
 def test_what_is_written_stays_when_the_page_is_freed(open_lab):
     lab = open_lab(pages_lab(calls=[Allocate(int(GFP_KERNEL), 0), Write("password"), OnPage("put")]))
     lab.find(".kmm-to_end").click()

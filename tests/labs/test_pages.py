@@ -92,6 +92,11 @@ def test_the_map_has_every_page_once():
         assert all(one[0] != other[0] for one, other in itertools.pairwise(runs))
 
 
+def test_the_map_marks_the_page_that_is_looked_at():
+    lab = pages_lab(calls=[Allocate(KERNEL, 0), OnPage("get"), Look(7)])
+    assert [scene["M"]["at"] for scene in scenes(lab)] == [1, 0x420, 0x420, 7]
+
+
 def test_a_large_machine_is_drawn_from_few_bytes():
     lab = pages_lab(Machine(memory="64 GiB"), [Allocate(KERNEL, 0)])
     assert len(str(lab.scene)) < 60_000

@@ -53,7 +53,10 @@ export class MapPanel {
   draw(touched) {
     const changed = [...touched].filter((key) => key.startsWith(this.key + ":"));
     if (!changed.length && !touched.has(this.key)) return;
-    if (touched.has(this.key)) this.drawWords();
+    if (touched.has(this.key)) {
+      this.drawWords();
+      this.follow(this.bench.nodes.get(this.key).at);
+    }
     for (const key of changed) {
       const strip = this.bench.nodes.get(key);
       if (strip) this.strips.set(Number(key.slice(this.key.length + 1)), strip.runs);
@@ -67,12 +70,22 @@ export class MapPanel {
   drawWords() {
     this.head.draw();
     const { legend = [], zones = [] } = this.bench.nodes.get(this.key);
+    const words = JSON.stringify([legend, zones]);
+    if (words === this.words) return; // a button that has the focus keeps it
+    this.words = words;
     this.kinds = new Map(legend.map(({ letter, tone, says }) => [letter, { tone, says: this.bench.say(says) }]));
     this.named = zones.map(([at, name]) => [at, this.bench.say(name)]);
     this.legend.replaceChildren(...[...this.kinds].map(([letter, { tone, says }]) =>
       make("li", {}, make("span", { class: "kmm-sample", "data-state": tone ? "used" : "free", "data-tone": tone || "" }, letter), says)));
     this.zones.replaceChildren(...this.named.map(([at, name]) =>
       make("button", { type: "button", class: "kmm-button kmm-word", on: { click: () => this.goTo(at) } }, name)));
+  }
+
+  // Go to the page that the lab looks at, when that is another one.
+  follow(at) {
+    if (at == null || at === this.at) return;
+    this.at = this.cursor = at;
+    this.frameAround(at);
   }
 
   // All runs, one after the other: where each begins, and its letter.
@@ -140,7 +153,7 @@ export class MapPanel {
       if (from >= this.end) break;
       this.cell(pen, from, Math.min(from + pages, this.end), (cell % columns) * across, Math.floor(cell / columns) * down, across, down, near);
     }
-    for (const page of this.lit ?? []) this.outline(pen, page, across, down, 2);
+    for (const page of [this.at ?? [], this.lit ?? []].flat()) this.outline(pen, page, across, down, 2);
     if (document.activeElement === this.frame || near) this.outline(pen, this.cursor, across, down, 3);
   }
 
