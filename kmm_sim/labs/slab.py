@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kmm_sim.catalogue import _, ngettext
-from kmm_sim.labs.ask import Question
+from kmm_sim.labs.ask import Question, among
 from kmm_sim.labs.bench import Bench
 from kmm_sim.labs.link import Value
 from kmm_sim.labs.opening import Opening
@@ -40,7 +40,16 @@ from kmm_sim.mm.page import PAGE_SIZE
 from kmm_sim.mm.sheaf import SheafCache
 from kmm_sim.mm.slab import SlabCache
 from kmm_sim.mm.slab_common import KmemCache, SlabFlags
-from kmm_sim.mm.slab_events import CpuSlabLoad, KmemCacheAlloc, SheafFill, SheafMove, SlabNew
+from kmm_sim.mm.slab_events import (
+    CpuSlabLoad,
+    KmemCacheAlloc,
+    KmemCacheFree,
+    SheafFill,
+    SheafMove,
+    SlabDiscard,
+    SlabNew,
+    SlobPageNew,
+)
 from kmm_sim.mm.slub_def import SlubCache
 from kmm_sim.observe import (
     CacheView,
@@ -60,11 +69,11 @@ VIEWS = {"slub": SLABS, "sheaves": SLABS, "slab": View(lists_snapshot, lists_fra
          "slob": View(slob_snapshot, slob_frames)}  # fmt: skip
 TITLES = {"slub": "SLUB", "sheaves": _("SLUB with sheaves, as in 7.0"), "slab": _("SLAB, as in 2.6.34"),
           "slob": _("SLOB, as in 6.1")}  # fmt: skip
-SOURCES = (_("from the list the CPU has"), _("others had freed it"), _("cpu partial"), _("node partial"),
-           _("new pages"))
-"""Where SLUB's next object may come from; the middle ones are the words of its event."""
-SHEAF_SOURCES = (_("the CPU’s main sheaf"), _("its spare"), _("a sheaf of the barn"), _("a slab of the node"),
-                 _("new pages"))
+SOURCES = (_("the free list that the CPU has at hand"), _("the same slab: what others freed in it"),
+           _("a slab that the CPU had put aside"), _("a slab of the node’s partial list"), _("a new slab"))
+"""Where SLUB's next object may come from."""
+SHEAF_SOURCES = (_("the CPU’s main sheaf"), _("the CPU’s spare sheaf"), _("a sheaf of the barn"),
+                 _("a slab of the node"), _("a new slab"))
 """Where it may come from with sheaves."""
 
 
@@ -203,14 +212,21 @@ class SlabLab:
         return tell(event)
 
     def ask(self, before: Any, after: Any, events: Sequence[Event]) -> Question | None:
-        """Return the question where the object of an allocation comes from; only SLUB's is worth asking."""
-        if self.allocator in ("slab", "slob") or sum(isinstance(event, KmemCacheAlloc) for event in events) != 1:
-            return None
-        if self.allocator == "sheaves":
+        """Ask where an object comes from; of several, or of a shrink, how many slabs come or go; of a free, nothing."""
+        got = sum(isinstance(event, KmemCacheAlloc) for event in events)
+        if got == 1 and self.allocator == "sheaves":
             return Question(_("Where will the object come from?"), SHEAF_SOURCES, _found_in(events))
-        load = next((event for event in events if isinstance(event, CpuSlabLoad)), None)
-        found = {"own": 1, "cpu partial": 2, "node partial": 3, "new": 4}[load.source] if load is not None else 0
-        return Question(_("Where will the object come from?"), SOURCES, found)
+        if got == 1 and self.allocator == "slub":
+            load = next((event for event in events if isinstance(event, CpuSlabLoad)), None)
+            found = {"own": 1, "cpu partial": 2, "node partial": 3, "new": 4}[load.source] if load is not None else 0
+            return Question(_("Where will the object come from?"), SOURCES, found)
+        if got and self.allocator == "slob":
+            return _how_many(_("How many new pages does it need?"), events, SlobPageNew)
+        if got:
+            return _how_many(_("How many new slabs does it need?"), events, SlabNew)
+        if self.allocator == "slob" or any(isinstance(event, KmemCacheFree) for event in events):
+            return None
+        return _how_many(_("How many slabs go back to the page allocator?"), events, SlabDiscard)
 
     def read(self, action: Mapping[str, Any]) -> Call:
         """Return the call for an action: alloc, free or shrink.  Raises ValueError if it is none."""
@@ -227,6 +243,12 @@ class SlabLab:
                 return Shrink(self.name)
             case other:
                 raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
+
+
+def _how_many(text: Text, events: Sequence[Event], kind: type[Event]) -> Question:
+    """Return the question how many events of a kind there will be."""
+    counts, right = among(sum(isinstance(event, kind) for event in events), (0, 1, 2, 3))
+    return Question(text, tuple(map(str, counts)), right)
 
 
 def _found_in(events: Sequence[Event]) -> int:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from kmm_sim import Machine
-from kmm_sim.labs import buddy_lab, gfp_lab
+from kmm_sim.labs import buddy_lab, gfp_lab, slab_lab
 from kmm_sim.labs.recorded import FROM_AN_INTERRUPT
 from lab_page import IN_BOTH
 
@@ -125,6 +125,22 @@ def test_where_the_lab_has_no_question_the_next_event_is_asked_for(open_lab):
         expect(lab.find(".kmm-verdict")).to_have_text("Right." if right else f"No: {told[at]}")
         press(lab, "Go on")
     assert len(set(told.values())) == 5
+
+
+def test_what_the_same_call_will_yet_do_is_no_wrong_answer(open_lab):
+    bench = slab_lab("+1 +4 -0-3 +2")
+    calls, says = [], [frame[0][2] for frame in bench.frames]
+    for at, frame in enumerate(bench.frames):
+        calls.append(at if len(frame) > 2 else calls[-1])
+        del frame[3:]
+    lab = open_lab(bench, live="recorded", answers=False, reduced_motion="reduce")
+    press(lab, "Predict")
+    for at in range(8):
+        expect(lab.find(".kmm-question")).to_contain_text("What happens next?")
+        same = {said for said, call in zip(says, calls, strict=True) if call == calls[at]}
+        assert same & set(options(lab)) == {says[at]}
+        lab.find(".kmm-option").first.click()
+        press(lab, "Go on")
 
 
 def test_a_call_of_the_readers_own_is_asked_about_too(open_lab):

@@ -179,15 +179,16 @@ def test_a_word_that_is_no_step_is_named(script):
 
 def test_where_an_object_comes_from_is_asked_for_one_at_a_time():
     bench = slab_lab("+1 +4 +1 -0 +1")
-    asked = [frame[-1] for frame in bench.frames if len(frame) > 4]
-    assert [question[1][question[2]] for question in asked] == ["new pages", "new pages", "from the list the CPU has"]
+    asked = [frame[-1] for frame in bench.frames if len(frame) > 4 and frame[-1][0].startswith("Where")]
+    assert [question[1][question[2]] for question in asked] == [
+        "a new slab", "a new slab", "the free list that the CPU has at hand"]
 
 
 def test_with_sheaves_it_may_come_from_a_sheaf_the_barn_or_a_slab():
     bench = slab_lab("+1 +1 +2 +1 +7 -0-8 +1 +1 @1 +1", **KINDS["sheaves, two CPUs"])
-    asked = [frame[-1] for frame in bench.frames if len(frame) > 4]
+    asked = [frame[-1] for frame in bench.frames if len(frame) > 4 and frame[-1][0].startswith("Where")]
     assert [question[1][question[2]] for question in asked] == [
-        "new pages", "the CPU’s main sheaf", "a slab of the node", "the CPU’s main sheaf", "its spare",
+        "a new slab", "the CPU’s main sheaf", "a slab of the node", "the CPU’s main sheaf", "the CPU’s spare sheaf",
         "a sheaf of the barn"]  # fmt: skip
 
 
@@ -347,3 +348,27 @@ def test_a_scene_is_as_it_was_when_nothing_changed():
 def test_a_lab_shows_itself_in_one_short_line(bench):
     """It is what a notebook that cannot draw it shows."""
     assert len(repr(bench)) < 80
+
+
+def questions(script, **kind):
+    """The question of each call of a run: its text and the right answer, or None."""
+    asked = [frame[4] if len(frame) > 4 else None for frame in slab_lab(script, **kind).frames if len(frame) > 2]
+    return [each and (each[0], each[1][each[2]]) for each in asked]
+
+
+@pytest.mark.parametrize(("kind", "text", "right"), [
+    ({}, "How many new slabs does it need?", "2"),
+    (KINDS["slab"], "How many new slabs does it need?", "1"),
+    (KINDS["sheaves"], "How many new slabs does it need?", "2"),
+    (KINDS["slob"], "How many new pages does it need?", "2"),
+])  # fmt: skip
+def test_an_allocation_of_several_objects_is_asked_about_as_one_call(kind, text, right):
+    assert questions("+9", **kind) == [(text, right)]
+
+
+def test_of_one_object_it_is_asked_where_it_comes_from_and_of_a_shrink_what_goes_back():
+    where, again, free, shrink = questions("+1 +1 -0-1 shrink")[:2] + questions("+1 -0 shrink")[1:]
+    assert where == ("Where will the object come from?", "a new slab")
+    assert again == ("Where will the object come from?", "the free list that the CPU has at hand")
+    assert free is None
+    assert shrink == ("How many slabs go back to the page allocator?", "1")

@@ -91,11 +91,14 @@ export class Predict {
     return this.bench.phrases.told("says", [name, ...gaps]);
   }
 
-  // Sentences of the same run: near by, of other kinds first.
+  // Sentences of other calls of the run: near by, of other kinds first. Those of the same call come true.
   others(truth) {
     const { frames } = this.bench.player;
     const just = this.seen ? this.sentence(frames[this.seen - 1]) : "";
-    const near = frames.map((frame, index) => [Math.abs(index - this.seen), frame]).sort(([a], [b]) => a - b);
+    const end = this.bench.player.callEnd(this.seen + 1);
+    const begin = frames.findLastIndex((frame, index) => index <= this.seen && frame[2]);
+    const near = frames.map((frame, index) => [Math.abs(index - this.seen), frame, index])
+      .filter(([, , index]) => index < begin || index >= end).sort(([a], [b]) => a - b);
     const kinds = new Map();
     for (const [, frame] of near) {
       const text = this.sentence(frame);
