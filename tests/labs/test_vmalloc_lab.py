@@ -1,12 +1,14 @@
 """The vmalloc lab: what it draws of areas, frames, walks and faults, and the calls that it reads."""
 
 import json
+import re
 from dataclasses import fields
 
 import pytest
 
 from kmm_sim.labs import vmalloc_lab
 from kmm_sim.labs.scene import apply, encode
+from kmm_sim.labs.vmalloc_phrases import PHRASES
 from kmm_sim.labs.vmalloc_scene import tell
 from kmm_sim.mm import vmalloc_events
 from kmm_sim.observe import validate, validate_vmalloc
@@ -190,3 +192,12 @@ def test_a_link_brings_settings_and_actions_back():
     bench = vmalloc_lab(link="1;vmalloc;pages=32;script=;vmalloc/3;touch/v:ffffc90000000000%2F1/this~page/vmalloc")
     assert bench.run.frames[-1][0][0] == "vm.miss"
     assert last(bench)["m"]["count"] == 32
+
+
+def test_of_one_there_is_no_plural():
+    bench = vmalloc_lab(script="+1 -A purge +4 direct:A")
+    told = [frame[0] for frame in bench.frames if f"says.{frame[0][0]}" in PHRASES]
+    said = [PHRASES[f"says.{name}"].format(*gaps) for name, *gaps in told]
+    assert "All its pages are there (1); nothing is mapped yet." in said
+    assert "4 pages touched. TLB misses: 1; table entries read: 3." in said
+    assert not [each for each in said if re.search(r"\b1 (?!\()\w+s\b", each)]
