@@ -15,7 +15,7 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "st.title": _("Two kernel stacks, the same calls"),
         # Panels
         "st.stacks": _("The stacks, the top on the left"),
-        "st.stacks.note": _("they grow to the right, to lower addresses"),
+        "st.stacks.note": _("they grow to the right, to lower addresses; each is drawn to a scale of its own"),
         "st.side": _("Linux {0}"),
         "st.side.note": _("{0} bytes"),
         "st.box": _("{0} of {2} bytes used"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The scene of the stack lab: two stacks drawn to scale, how they stand, their bytes, what the kernels say."""
+"""The scene of the stack lab: two stacks, each to its own scale, how they stand, their bytes, what the kernels say."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _forms() -> tuple[Form, ...]:
     )
 
 
-# The picture: parts to scale
+# The picture: the parts of a stack to scale
 
 def _pictures(sides: Sequence[Side]) -> dict[str, Node]:
     shelves = tuple(f"s:{number}" for number in range(len(sides)))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from kmm_sim.machine import Machine
 from kmm_sim.mm.page import PAGE_SIZE, virt_to_pfn
 from kmm_sim.mm.stack import STACK_END_MAGIC, Task, end_of_stack, task_address
+from kmm_sim.mm.stack_events import StackOver, StackPop, StackPush
 from kmm_sim.mm.vmalloc import is_vmalloc_addr
 
 __all__ = ["StackPart", "stack_parts"]
@@ -66,6 +67,9 @@ def _parts(machine: Machine, task: Task, below: bytes) -> Iterator[StackPart]:
     if end == task.top:
         yield _part(machine, "start", task.sp, end)
         end = task.sp
+    if end - 8 >= floor and _died_in_a_call(machine, task):
+        yield _part(machine, "return", end - 8, end)
+        end -= 8
     if end > floor:
         yield _part(machine, "unused", floor, end)
     magic = _part(machine, "magic", floor - 8, floor)
@@ -73,6 +77,13 @@ def _parts(machine: Machine, task: Task, below: bytes) -> Iterator[StackPart]:
     if task.kind.thread_info:
         yield _judged(_part(machine, "thread_info", task.stack, floor - 8), task_address(task).to_bytes(8, "little"))
     yield _below(machine, task, below)
+
+
+def _died_in_a_call(machine: Machine, task: Task) -> bool:
+    """Return whether the last call met the guard page: its return address is there, its frame is not."""
+    calls = (event for event in reversed(machine.trace) if isinstance(event, StackOver | StackPush | StackPop))
+    last = next(calls, None)
+    return isinstance(last, StackOver) and last.pid == task.pid
 
 
 def _below(machine: Machine, task: Task, expected: bytes) -> StackPart:

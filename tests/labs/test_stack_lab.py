@@ -83,6 +83,16 @@ def test_the_bytes_are_those_of_the_machine():
     assert at == task.top
 
 
+def test_the_return_address_of_the_call_that_met_the_guard_page_is_told_from_what_is_unused():
+    scene = last(stack_lab(SCRIPT))
+    labels = [scene[key]["label"][0] for key in scene["b1"]["spans"]]
+    assert labels[:4] == ["st.span.magic", "st.span.unused", "st.span.return", "st.span.frame"]
+    pushed = scene[scene["b1"]["spans"][2]]["data"]
+    assert bytes(pushed).hex(" ").startswith("e0 01 00 81")
+    left = last(stack_lab("528 528 return schedule"))
+    assert [left[key]["label"][0] for key in left["b1"]["spans"]].count("st.span.return") == 1
+
+
 def test_a_return_gives_the_room_back_and_mends_nothing():
     bench = stack_lab("528x15 return")
     scene = last(bench)
