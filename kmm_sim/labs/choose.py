@@ -287,7 +287,7 @@ class Choose:
 
 def _pages(pfns: tuple[int, ...]) -> str:
     if len(pfns) == 1:
-        return _("page {pfn}", pfn=pfns[0])
+        return _("pfn {pfn} ({pfn:#x})", pfn=pfns[0])
     if _in_a_row(pfns):
         return _("{n} pages in a row", n=len(pfns))
     return _("{n} pages, scattered", n=len(pfns))

@@ -78,6 +78,12 @@ def test_the_question_is_which_call_and_does_not_give_it_away():
         assert frame[0][2].startswith(text.partition(". ")[0])
 
 
+def test_a_frame_has_in_the_sentence_the_number_that_it_has_in_the_trace():
+    _name, log, says = choose_lab("24").frames[0][0]
+    assert "pfn=0x1f9 " in log
+    assert "pfn 505 (0x1f9)" in says
+
+
 def test_a_script_of_needs_is_read():
     assert parse("24; 40 many alike; 65536 device, cannot sleep") == (
         Need(24), Need(40, many=True), Need(65536, device=True, atomic=True))
