@@ -188,7 +188,7 @@ class SlabLab:
             objects = sum(slab.objects for slab in view.slabs.values())
             pages = slabs << self.order
         asked, held = used * self.object_size, pages * PAGE_SIZE
-        share = f"{100 * asked // held} %" if held else "–"
+        share = f"{100 * asked / held:.0f} %" if held else "–"
         in_use = _("{used} of {objects}", used=used, objects=objects) if objects else str(used)
         rows = [(_("slabs"), str(slabs)), (_("objects in use"), in_use),
                 (_("pages held"), str(pages)), (_("bytes used"), share)]

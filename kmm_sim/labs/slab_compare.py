@@ -167,10 +167,11 @@ class Free:
     """The call kmem_cache_free() for the object with this letter, on all three machines."""
 
     letter: str
+    cache: str
 
     def text(self) -> Text:
         """Return the call as C."""
-        return f"kmem_cache_free({self.letter})"
+        return f"kmem_cache_free({self.cache}, {self.letter})"
 
     def __call__(self, desk: ThreeDesk) -> str:
         """Make the call; return what became of it.  Raises ValueError if nobody holds such an object."""
@@ -215,7 +216,8 @@ def _recorded(desk: ThreeDesk, script: str) -> Iterator[Call]:
         if word[0].upper() in CACHES and (word[1:].isdecimal() or not word[1:]):
             yield Get(word[0].upper(), int(word[1:] or 1))
         elif word[0] == "-" and word[1:].isdecimal():
-            yield Free(_letter(int(word[1:])))
+            letter = _letter(int(word[1:]))
+            yield Free(letter, desk.held[letter][0] if letter in desk.held else "")
         elif word == "shrink":
             yield ShrinkAll()
         else:
@@ -250,7 +252,7 @@ class ThreeSlabsLab:
         forms = (
             Form("get", (count, " × ", "p = kmem_cache_alloc(", cache, ", GFP_KERNEL);"), _("Allocate"),
                  "void *kmem_cache_alloc(struct kmem_cache *cachep, gfp_t flags);"),
-            Form("free", ("kmem_cache_free(", held, ");"), _("Free"),
+            Form("free", ("kmem_cache_free(cache, ", held, ");"), _("Free"),
                  "void kmem_cache_free(struct kmem_cache *s, void *objp);", _("or click a letter"), "object"),
             Form("shrink", ("kmem_cache_shrink(A); ", "kmem_cache_shrink(B);"), _("Shrink"),
                  "int kmem_cache_shrink(struct kmem_cache *s);"),
@@ -262,7 +264,7 @@ class ThreeSlabsLab:
         rows: dict[str, Node] = {}
         for name, label in ALLOCATORS.items():
             pages = _pages_of(state, name)
-            share = f"{100 * state.bytes_held // (pages * PAGE_SIZE)} %" if pages else ""
+            share = f"{100 * state.bytes_held / (pages * PAGE_SIZE):.0f} %" if pages else ""
             rows[f"t:{name}"] = Row((label, len(state.slabs[name]), pages, share))
         a, b = self.sizes
         note = _("{held} bytes in use; A: {a} bytes, B: {b}", held=state.bytes_held, a=a, b=b)
@@ -301,23 +303,25 @@ class ThreeSlabsLab:
                 raise ValueError(_("{other!r} is nothing that this lab can do", other=other))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FreeAt:
-    """A free of the object that stands in a slot of one of the three."""
+    """A free of the object that stands in a slot of one of the three; which one it is, is known once it was made."""
 
     key: str
+    found: Free | None = None
 
     def text(self) -> Text:
         """Return the call as C."""
-        return f"kmem_cache_free({self.key})"
+        return self.found.text() if self.found else f"kmem_cache_free(cache, {self.key})"
 
     def __call__(self, desk: ThreeDesk) -> str:
         """Find the letter and free it everywhere.  Raises ValueError if the slot is free."""
         name, __, slot = self.key.partition(":")
         pfn, __, nth = slot.partition("/")
-        for letter, (_cache, addresses) in desk.held.items():
+        for letter, (cache, addresses) in desk.held.items():
             if name in addresses and slot_of(desk.machines[name], addresses[name]) == (int(pfn or -1), int(nth or -1)):
-                return Free(letter)(desk)
+                self.found = Free(letter, cache)
+                return self.found(desk)
         raise ValueError(_("that object is not in use"))
 
 

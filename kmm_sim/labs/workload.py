@@ -293,7 +293,7 @@ def _index(now: Sample) -> str:
 
 
 def _share(now: Sample) -> str:
-    share = 100 * now.slab_active // max(now.slab_total, 1)
+    share = round(100 * now.slab_active / max(now.slab_total, 1))
     return _("{share} % of {total} KiB", share=share, total=now.slab_total >> 10)
 
 

@@ -372,3 +372,19 @@ def test_of_one_object_it_is_asked_where_it_comes_from_and_of_a_shrink_what_goes
     assert again == ("Where will the object come from?", "the free list that the CPU has at hand")
     assert free is None
     assert shrink == ("How many slabs go back to the page allocator?", "1")
+
+
+def test_in_all_three_a_free_names_the_cache_and_the_object():
+    bench = three_slabs_lab("a3 b4 -1 -5")
+    assert [frame[2] for frame in bench.frames][2:] == ["kmem_cache_free(A, b)", "kmem_cache_free(B, f)"]
+    *_, last = scenes(bench)
+    key = next(key for key, node in boxes(last, "slub:").items() if "c" in node["slots"])
+    act(bench, do="free", object=f"{key}/{last[key]['slots'].index('c')}")
+    assert bench.run.frames[-1][2] == "kmem_cache_free(A, c)"
+
+
+def test_a_share_is_rounded_not_cut():
+    *_, last = scenes(slab_lab("+4", cache="example", size=776))
+    assert last["n:3"]["cells"][1] == "38 %"  # 3104 of 8192 bytes, 37.9
+    *_, last = scenes(three_slabs_lab("a6", a=600))
+    assert last["t:slub"]["cells"][3] == "44 %"  # 3600 of 8192, 43.9
