@@ -173,7 +173,7 @@ def test_names_of_marks_are_not_written_over_one_another(open_lab):
 def test_bars_have_numbers_only_where_one_points(open_lab):
     lab = open_lab(zones_lab())
     legend = lab.find(".kmm-panel", has=lab.page.get_by_text("Free pages", exact=True)).locator(".kmm-legend")
-    assert legend.inner_text().split() == ["free", "must", "stay"]
+    assert legend.inner_text().split() == ["free", "low", "+", "reserve"]
     lab.find(".kmm-plot").hover()
     expect(legend).to_contain_text("zone DMA32")
 

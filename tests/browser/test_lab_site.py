@@ -217,10 +217,10 @@ def test_on_a_phone_the_timeline_covers_neither_the_question_nor_the_verdict(vis
     for _question in range(3):
         option = bench.locator(".kmm-option").first
         expect(option).to_be_visible()
-        assert page.evaluate(REACHABLE, ".kmm-option")
+        page.wait_for_function(REACHABLE, arg=".kmm-option")
         option.click()
         expect(bench.get_by_role("button", name="Go on")).to_be_visible()
-        assert page.evaluate(REACHABLE, ".kmm-go")
+        page.wait_for_function(REACHABLE, arg=".kmm-go")
         bench.get_by_role("button", name="Go on").click()
 
 
