@@ -157,12 +157,11 @@ def turn_inwards(book: PdfWriter, starts: dict[str, int]) -> None:
     for sheet in book.pages:
         for annotation in sheet.get("/Annots", []):
             link = annotation.get_object()
-            goal = str(link.get("/A", {}).get("/URI", ""))
-            start = starts.get(urldefrag(goal).url)
-            if goal.endswith(NOT_PRINTED):
+            goal = urldefrag(str(link.get("/A", {}).get("/URI", ""))).url
+            start = starts.get(goal)
+            if start is not None or goal.endswith(NOT_PRINTED):
                 del link["/A"]
             if start is not None:
-                del link["/A"]
                 there = ArrayObject([book.pages[start].indirect_reference, NameObject("/Fit")])
                 link.update({NameObject("/Dest"): there})
 

@@ -5,9 +5,10 @@ from unicodedata import normalize
 
 import pypdfium2
 import pytest
-from pypdf import PdfReader
+from pypdf import PdfReader, PdfWriter
+from pypdf.annotations import Link
 
-from print_book import CHINESE_IS_DRAWN, LABS_ARE_DRAWN, contents_of, print_book
+from print_book import CHINESE_IS_DRAWN, LABS_ARE_DRAWN, contents_of, print_book, turn_inwards
 
 CHAPTERS = ("book/getting-pages.html", "book/how-to-use.html")
 FOLDED = "Every other page is free"  # the title of a lab in a fold
@@ -55,6 +56,19 @@ def test_a_link_to_a_printed_page_stays_in_the_file(paper):
     outside = [str(link.get_object().get("/A", {}).get("/URI", "")) for page in book.pages
                for link in page.get("/Annots", [])]
     assert not [goal for goal in outside if goal.partition("#")[0].endswith(CHAPTERS)]
+
+
+def test_a_link_to_a_page_of_the_book_that_is_not_printed_leads_nowhere():
+    """It would lead to the address from which the book was printed."""
+    book = PdfWriter()
+    book.add_blank_page(100, 100)
+    for goal in ("book/pages.html#flags", "book/progress.html", "book/progress.html#top"):
+        book.add_annotation(0, Link(rect=(0, 0, 9, 9), url=f"http://127.0.0.1:9/{goal}"))
+    book.add_annotation(0, Link(rect=(0, 0, 9, 9), url="https://docs.kernel.org/"))
+    turn_inwards(book, {"http://127.0.0.1:9/book/pages.html": 0})
+    links = [link.get_object() for link in book.pages[0]["/Annots"]]
+    assert ["/Dest" in link for link in links] == [True, False, False, False]
+    assert [link.get("/A", {}).get("/URI") for link in links] == [None, None, None, "https://docs.kernel.org/"]
 
 
 def test_a_lab_in_a_fold_is_printed_as_dark_as_others(paper, sheets):
