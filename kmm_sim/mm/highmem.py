@@ -4,8 +4,8 @@
 A 32-bit kernel has 1 GiB of addresses for itself.  The lowest 896 MiB of memory lie there for
 good, at PAGE_OFFSET; a page above them has no address until somebody maps it.  kmap() puts it
 into a window of 1024 slots that all CPUs share, and it stays there until nobody needs it and
-the slot is wanted for another.  kmap_local_page() is cheaper: a few slots of the task's own,
-used like a stack, last mapped, first unmapped.
+the slot is wanted for another.  kmap_local_page() is cheaper: a few slots of the CPU,
+used like a stack, last mapped, first unmapped; a task that runs again finds its own in them.
 
 On x86-64 every page has an address, and all of these calls come down to page_address().
 

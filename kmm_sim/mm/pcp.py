@@ -374,7 +374,7 @@ def decay_pcp_high(zone: Zone, pcp: PerCpuPages) -> bool:
 
 
 def zone_batchsize(zone: Zone) -> int:
-    """Return how many pages to move at once: about a thousandth of the zone, one less than 2**n.
+    """Return how many pages to move at once: about 1/4096 of the zone, at most 63, one less than 2**n.
 
     Linux: zone_batchsize(), mm/page_alloc.c
     """

@@ -53,8 +53,8 @@ HARDIRQ_OFFSET = 1 << 16
 class Task:
     """A process: its name, its memory in pages, and what it is in the middle of.
 
-    ``preempt_count`` counts, in fields of 8 bits, the spinlocks held, the soft and the hard
-    interrupts; ``anon`` are the page frames of its anonymous memory.
+    ``preempt_count`` counts, in fields of 8, 8 and 4 bits, the spinlocks held, the soft and
+    the hard interrupts; ``anon`` are the page frames of its anonymous memory.
 
     Linux: struct task_struct, include/linux/sched.h
     """

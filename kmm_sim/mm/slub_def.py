@@ -4,7 +4,7 @@
 An object gets the size asked for, rounded up to words, plus what the flags want around it.
 While it is free, the pointer to the next free object is kept in its own bytes, near the
 middle; where that is forbidden, it gets a word more.  A slab is as many pages as waste little:
-at most 1/16 of it if that can be had, else 1/8, else 1/4.
+at most 1/16 of it if that can be had, else 1/8, else 1/4, else 1/2.
 
     | left red zone | object ...... | red zone | free pointer | tracks | padding |
                     '- the address handed out

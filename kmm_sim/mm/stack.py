@@ -5,7 +5,7 @@ A task has one stack for all that the kernel does in its name.  It grows down: e
 frame below the last one.  Nobody counts.  The lowest word holds a magic number that a careful
 kernel looks at now and then; in 2.6 a ``thread_info`` lay below it, and below that whatever the
 page allocator had put there.  Today the stack comes from vmalloc, and the page below it is not
-mapped: the first byte too many stops the task.
+mapped: the first byte too many stops the machine.
 
 Frames are real bytes.  So are the magic number and thread_info, and the neighbour's memory.
 
