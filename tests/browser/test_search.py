@@ -54,6 +54,22 @@ def test_the_first_hit_is_the_place_that_explains_the_name(page, site, name, lea
     assert not page.locator(".kmm-view .highlighted").count()
 
 
+@pytest.mark.parametrize(("word", "chapter"), [
+    ("slab", "slab-layer.html"), ("vmalloc", "vmalloc.html"), ("stack", "the-stack.html"), ("zones", "zones.html"),
+])
+def test_a_chapter_about_a_thing_comes_before_what_has_the_word_in_it(page, site, word, chapter):
+    page.goto(f"{site}search.html?q={word}")
+    assert chapter in found(page)[:3]
+
+
+def test_what_is_shown_of_a_page_is_of_its_text(page, site):
+    page.goto(f"{site}search.html?q=slab")
+    found(page)
+    page.wait_for_function("document.querySelectorAll('#search-results li p.context').length > 9")
+    shown = page.locator("#search-results p.context").all_inner_texts()
+    assert not [text for text in shown if re.search("Contents|Binder|JavaScript, which is off", text)]
+
+
 def test_a_name_that_is_nowhere_is_not_found(page, site):
     page.goto(f"{site}search.html?q=__GFP_NOSUCHTHING")
     assert found(page) == []

@@ -23,7 +23,8 @@ the script of tabs only where there are any.
 Words that were searched for are marked wherever they stand: not in labs, whose script owns what is in them, nor in
 drawings, parts of which have no place that could be marked.
 
-A search that finds nothing advises to select more categories, and there are none.
+A search that finds nothing advises to select more categories, and there are none.  What it shows of a page found began
+with the page's buttons and its table of contents, and had what is said where there are no scripts: it is of the text.
 
 The page at the top of the site, which leads to the first one, is no more than an instruction to do so.
 
@@ -71,6 +72,8 @@ WHOLE = """<!DOCTYPE html>
 </html>
 """
 CATEGORIES = " and that you've selected enough categories"
+ALL_OF_A_PAGE, TEXT_OF_A_PAGE = '[role="main"]', "article.bd-article"
+LEFT_OUT, NO_SCRIPT_TOO = '[".headerlink"', '["noscript",".headerlink"'
 MARKED = 'node.matches("button, select, textarea")'
 NOT_IN_LABS = 'node.matches("button, select, textarea, .kmm-view, svg")'
 RULE_MADE = re.compile(r'new Function\(\s*"n",\s*`return \(\$\{catalog\.plural_expr\}\)`\s*\)')
@@ -114,11 +117,15 @@ def mend_pages(site: Path) -> None:
     found = marks.read_text(encoding="utf-8")
     assert MARKED in found or NOT_IN_LABS in found, "Sphinx marks what was searched for in another way"
     marks.write_text(found.replace(MARKED, NOT_IN_LABS), encoding="utf-8")
+    search = site / "_static/searchtools.js"
+    found = search.read_text(encoding="utf-8")
+    assert ALL_OF_A_PAGE in found or TEXT_OF_A_PAGE in found, "Sphinx's search takes the text of a page from elsewhere"
+    found = found.replace(ALL_OF_A_PAGE, TEXT_OF_A_PAGE).replace(LEFT_OUT, NO_SCRIPT_TOO)
     words = site / "_static/translations.js"
     mend_plurals(site / "_static/doctools.js", words)
     if not words.is_file():  # in another language that sentence is looked for as it is
-        search = site / "_static/searchtools.js"
-        search.write_text(search.read_text(encoding="utf-8").replace(CATEGORIES, ""), encoding="utf-8")
+        found = found.replace(CATEGORIES, "")
+    search.write_text(found, encoding="utf-8")
     for script in (site / "_static").glob("vendor/fontawesome/*/js"):
         for file in script.iterdir():
             file.unlink()

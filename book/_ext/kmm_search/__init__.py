@@ -7,6 +7,8 @@ these are entries of the index, which the search lists first.
 Sphinx keeps whole words.  Who looks for ``rmqueue`` means ``__rmqueue()`` as well, and Chinese has no spaces, so that
 a term is one word with the text around it.  The page's own search splits nothing: all is in the index.
 
+A chapter about slabs is more than every entry of the index that has the word in it: ``scorer.js`` puts it before them.
+
 The index gives each first letter a heading.  Chinese terms have one together: nearly each begins with a character of
 its own.
 """
@@ -18,6 +20,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.search.en import SearchEnglish
 from sphinx.transforms import SphinxTransform
 
@@ -94,9 +97,15 @@ def tabulated(document: nodes.document) -> Iterator[tuple[str, nodes.Element]]:
             yield found[1], row
 
 
+def bring_scorer(app: Sphinx, config: Config) -> None:
+    """Let the search count as ``scorer.js`` says."""
+    config.html_search_scorer = str(Path(__file__).with_name("scorer.js"))
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     """Take it in place of Sphinx's English."""
     app.add_search_language(KernelWords)
+    app.connect("config-inited", bring_scorer)
     app.add_transform(Explained)
     app.add_transform(Together)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
