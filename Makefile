@@ -34,7 +34,7 @@ $(SITE)/.complete: $(VENV)/.book $(SOURCES)
 	@echo "Built: $(SITE)/index.html"
 
 test: $(VENV)/.test $(VENV)/.browser  ## run all tests, in a real browser too (ARGS="-k buddy -x" for pytest)
-	$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.test  ## check style, spelling and types
 	$(PY) -m ruff check .

@@ -26,6 +26,17 @@ CHROMIUM = [
 ]
 
 
+TURNS = ("book/test_built.py", "mm/", "browser/test_pages.py", "browser/test_every_lab.py", "browser/test_survives.py",
+         "browser/test_live_offline.py", "browser/test_lab_bench.py", "browser/test_l", "jupyterlab/", "browser/",
+         "book/")
+"""Whose turn it is: one process builds the book while the others need none; then the longest files, short ones last."""
+
+
+def turn(path: str) -> int:
+    """Return when a file of tests is to run, as a number."""
+    return next((turn for turn, start in enumerate(TURNS) if path.startswith(start)), len(TURNS))
+
+
 def chapter_names() -> list[str]:
     """The pages of the book's main part, without their ending."""
     return [each["file"] for part in TOC["parts"] if part["caption"] == CHAPTERS for each in part["chapters"]]
@@ -49,7 +60,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give a test that waits for a browser a second try, which the summary reports: a busy machine is no defect."""
+    """Sort the files, and give a test that waits for a browser a second try: a busy machine is no defect."""
+    items.sort(key=lambda item: turn(item.path.relative_to(ROOT / "tests").as_posix()))
     waiting = (ROOT / "tests" / "browser", ROOT / "tests" / "jupyterlab")
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in waiting):
