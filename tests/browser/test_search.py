@@ -65,7 +65,7 @@ def test_a_chapter_about_a_thing_comes_before_what_has_the_word_in_it(page, site
 def test_what_is_shown_of_a_page_is_of_its_text(page, site):
     page.goto(f"{site}search.html?q=slab")
     found(page)
-    page.wait_for_function("document.querySelectorAll('#search-results li p.context').length > 9")
+    page.wait_for_function("() => document.querySelectorAll('#search-results li p.context').length > 9")
     shown = page.locator("#search-results p.context").all_inner_texts()
     assert not [text for text in shown if re.search("Contents|Binder|JavaScript, which is off", text)]
 
