@@ -68,6 +68,7 @@ def test_what_is_shown_of_a_page_is_of_its_text(page, site):
     page.wait_for_function("() => document.querySelectorAll('#search-results li p.context').length > 9")
     shown = page.locator("#search-results p.context").all_inner_texts()
     assert not [text for text in shown if re.search("Contents|Binder|JavaScript, which is off", text)]
+    assert re.match(r"slab\b.{30}", shown[0], re.DOTALL), "a term without what it means"
 
 
 def test_a_name_that_is_nowhere_is_not_found(page, site):

@@ -25,6 +25,7 @@ drawings, parts of which have no place that could be marked.
 
 A search that finds nothing advises to select more categories, and there are none.  What it shows of a page found began
 with the page's buttons and its table of contents, and had what is said where there are no scripts: it is of the text.
+Of a term in the glossary it showed the term alone: what it means belongs to it.
 
 The page at the top of the site, which leads to the first one, is no more than an instruction to do so.
 
@@ -74,6 +75,9 @@ WHOLE = """<!DOCTYPE html>
 CATEGORIES = " and that you've selected enough categories"
 ALL_OF_A_PAGE, TEXT_OF_A_PAGE = '[role="main"]', "article.bd-article"
 LEFT_OUT, NO_SCRIPT_TOO = '[".headerlink"', '["noscript",".headerlink"'
+TERM = "return anchorContent.textContent;"
+MEANING = """return `${anchorContent.textContent} ${
+        anchorContent.matches("dt") ? htmlElement.querySelector(`${anchor} ~ dd`)?.textContent ?? "" : ""}`;"""
 MARKED = 'node.matches("button, select, textarea")'
 NOT_IN_LABS = 'node.matches("button, select, textarea, .kmm-view, svg")'
 RULE_MADE = re.compile(r'new Function\(\s*"n",\s*`return \(\$\{catalog\.plural_expr\}\)`\s*\)')
@@ -120,7 +124,7 @@ def mend_pages(site: Path) -> None:
     search = site / "_static/searchtools.js"
     found = search.read_text(encoding="utf-8")
     assert ALL_OF_A_PAGE in found or TEXT_OF_A_PAGE in found, "Sphinx's search takes the text of a page from elsewhere"
-    found = found.replace(ALL_OF_A_PAGE, TEXT_OF_A_PAGE).replace(LEFT_OUT, NO_SCRIPT_TOO)
+    found = found.replace(ALL_OF_A_PAGE, TEXT_OF_A_PAGE).replace(LEFT_OUT, NO_SCRIPT_TOO).replace(TERM, MEANING)
     words = site / "_static/translations.js"
     mend_plurals(site / "_static/doctools.js", words)
     if not words.is_file():  # in another language that sentence is looked for as it is
