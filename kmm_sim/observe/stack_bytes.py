@@ -75,8 +75,13 @@ def _parts(machine: Machine, task: Task, below: bytes) -> Iterator[StackPart]:
     magic = _part(machine, "magic", floor - 8, floor)
     yield _judged(magic, STACK_END_MAGIC.to_bytes(8, "little"))
     if task.kind.thread_info:
-        yield _judged(_part(machine, "thread_info", task.stack, floor - 8), task_address(task).to_bytes(8, "little"))
+        yield _judged(_part(machine, "thread_info", task.stack, floor - 8), _thread_info(task))
     yield _below(machine, task, below)
+
+
+def _thread_info(task: Task) -> bytes:
+    """Return all of what belongs in thread_info: an overflow comes from above, and reaches the task's address last."""
+    return task_address(task).to_bytes(task.kind.thread_info, "little")
 
 
 def _died_in_a_call(machine: Machine, task: Task) -> bool:

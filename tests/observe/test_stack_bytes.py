@@ -57,6 +57,13 @@ def test_what_was_overwritten_is_not_intact():
     assert lost == ["magic", "thread_info", "below"]
 
 
+@pytest.mark.parametrize("over", [1, 4, 48, 96, 97, 104])
+def test_thread_info_is_not_intact_as_soon_as_one_byte_of_it_is_gone(over):
+    machine, task = task_of("2.6.34", 8192 - 256 - 104 - 8 + over)
+    lost = [part.what for part in stack_parts(machine, task) if not part.intact]
+    assert lost == ["magic", "thread_info"]
+
+
 def test_looking_changes_nothing():
     machine, task = task_of("6.12", 300)
     count, events = machine.vmap_space.tlbs[0].count(), len(machine.trace)
