@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from kmm_sim.catalogue import _
@@ -68,7 +68,7 @@ reading = read_report(
 )
 
 
-def _unusable(counts: Sequence[int], order: int) -> int:
+def _unusable(counts: list[int], order: int) -> int:
     free = sum(count << size for size, count in enumerate(counts))
     if not free:
         return 1000
@@ -76,7 +76,7 @@ def _unusable(counts: Sequence[int], order: int) -> int:
     return small * 1000 // free
 
 
-def _unusable_by_what_fits(counts: Sequence[int], order: int) -> int:
+def _unusable_by_what_fits(counts: list[int], order: int) -> int:
     free = fits = 0
     for size, count in enumerate(counts):
         free += count << size

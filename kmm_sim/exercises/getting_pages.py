@@ -269,6 +269,7 @@ buddy_of = Exercise(
 
 TOP = 5
 """The bench of the question has 2**5 pages: few enough to draw."""
+_BENCH = f"machine = Machine(pages={1 << TOP})"
 
 _beliefs: tuple[tuple[str, str, Belief], ...] = (
     ("hands out the upper half", _(
@@ -348,11 +349,12 @@ def _free_lists_exercise(seed: int, level: int, calls: tuple[Call, ...], right: 
         level=level + 1,
         task=_("A bench of 32 pages has one free block, of order 5 at pfn 0. What is on the free lists after these "
                "calls? For each order, give the first pfns of its blocks, the head of the list first."),
-        given="\n".join(["machine = Machine(pages=32)", *map(str, calls)]),
+        given="\n".join([_BENCH, *map(str, calls)]),
         template="puzzle.check({0: ..., 1: ..., 2: ..., 3: ..., 4: ...})",
         judge=lambda answer, _rng: judge_free_lists(asked, answer),
         hints=_free_lists_hints(calls, right),
-        code="\n".join([*(f"{call}\n    # {written(lists)}" for call, lists in zip(calls, right[1:], strict=True)),
+        code="\n".join([_BENCH,
+                        *(f"{call}\n    # {written(lists)}" for call, lists in zip(calls, right[1:], strict=True)),
                         "", f"puzzle.check({written(right[-1])})"]),
         why=_("A split puts the upper half at the head of the list one order down; a "
               "freed block first takes its buddy off the list, for as long as there is one, and is put back once."),

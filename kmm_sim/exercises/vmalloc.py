@@ -137,7 +137,8 @@ GUARD = 4096
 
 
 def _first_hole(holes: list[tuple[int, int]], size: int) -> int | None:
-    needed = (size + 4095) // 4096 * 4096 + GUARD
+    guard = 4096
+    needed = (size + 4095) // 4096 * 4096 + guard
     for start, end in sorted(holes):
         if end - start >= needed:
             return start

@@ -1,12 +1,13 @@
 """Every exercise stands in its chapter, and every chapter has some."""
 
+import ast
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from kmm_sim.exercises import CHAPTERS, Exercise, Series, all_exercises
+from kmm_sim.exercises import CHAPTERS, Exercise, Right, Series, all_exercises
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = list(all_exercises())
@@ -45,3 +46,33 @@ def test_there_are_fifty_exercises_of_every_kind_and_three_in_each_chapter():
             break
         if found := re.search(r"file: book/(\S+)", line):
             assert per_chapter[found[1]] >= 3, f"{found[1]} has {per_chapter[found[1]]} exercises"
+
+
+def imported_by(name: str) -> dict[str, object]:
+    """Return the names that the cells of an exercise's chapter import, and no others."""
+    names: dict[str, object] = {}
+    for cell in re.findall(r"^```\{code-cell\}[^\n]*\n(?:---\n.*?---\n)?(.*?)^```", chapter_of(name), re.M | re.S):
+        lines = [each for each in ast.parse(cell).body if isinstance(each, ast.Import | ast.ImportFrom)]
+        exec(compile(ast.Module(lines, []), name, "exec"), names)
+    return names
+
+
+def handed_in(exercise: Exercise, names: dict[str, object]) -> object:
+    """Run the solution as a reader does who pastes it into the cell; return what check() says of it."""
+    names["puzzle"] = exercise
+    tree = ast.parse(exercise.code)
+    match tree.body[-1]:
+        case ast.FunctionDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
+            tree.body.append(ast.parse(f"puzzle.check({name})").body[0])
+    last = tree.body.pop()
+    assert isinstance(last, ast.Expr)
+    exec(compile(tree, exercise.name, "exec"), names)
+    return eval(compile(ast.Expression(last.value), exercise.name, "eval"), names)
+
+
+@pytest.mark.parametrize("exercise", ALL, ids=lambda each: each.name)
+def test_a_solution_works_where_it_is_pasted_with_what_the_chapter_has_imported(exercise):
+    questions = [exercise] if isinstance(exercise, Exercise) else [
+        exercise(seed=seed, level=level) for level in range(1, exercise.levels + 1) for seed in range(1, 5)]
+    for question in questions:
+        assert isinstance(handed_in(question, imported_by(exercise.name)), Right)
