@@ -2,7 +2,7 @@
 """Exercises to find the bug: a piece of a driver in C, its lines numbered.
 
     answer = {4: "sleeps"}                      the line, and what is wrong there
-    answer = {4: ("sleeps", "size"), 7: "leak"}     more than one
+    answer = {4: ("sleeps", "size"), 7: "leak"}     more than one; "sleeps, size" is the same
 
 The kinds of bug to choose from have short names.  A line that is all right, a bug called by another name and a
 bug that was not found each get their own words.
@@ -10,7 +10,7 @@ bug that was not found each get their own words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
@@ -109,8 +109,8 @@ def _judge(snippet: Snippet, answer: Any) -> Result:
             return wrong
     missed = [bug for bug in snippet.bugs if not any(_hits(bug, line, name) for line, name in found)]
     if missed:
-        return Wrong(misconception=_missed(missed[0]), why=_nudge(snippet, missed), given=_("the whole snippet"),
-                     got=describe(_written(sorted(found))))
+        return Wrong(misconception=_missed(missed[0]), why=_nudge(snippet, missed) + _together(missed[0], found),
+                     given=_("the whole snippet"), got=describe(_written(sorted(found))))
     return Right(tried=len(snippet.bugs))
 
 
@@ -137,6 +137,20 @@ def _misread(snippet: Snippet, line: int, name: str) -> Wrong | None:
 def _nudge(snippet: Snippet, missed: list[Bug]) -> str:
     return _("What you found is right, and it is {n} of {total}. {nudge}").format(
         n=len(snippet.bugs) - len(missed), total=len(snippet.bugs), nudge=missed[0].missed)
+
+
+def _together(bug: Bug, found: Found) -> str:
+    """Say how two names for one line are written, to a reader who has found one of them.
+
+    Who gave the line twice is not told so by Python: a dict keeps the last.
+    """
+    here = [(line, name) for line, name in sorted(found) if line in bug.places]
+    if not here:
+        return ""
+    line, name = here[0]
+    return " " + _("For line {line} only `{name}` has arrived. Two names for one line are written together, as "
+                   "`{line}: (\"{name}\", ...)`: of a key that is there twice, Python keeps the last.").format(
+        line=line, name=name)
 
 
 def _missed(bug: Bug) -> str:
@@ -182,5 +196,11 @@ def _pair(snippet: Snippet, entry: tuple[Any, ...], name: Reader) -> list[tuple[
     if not 1 <= line <= last:
         raise Malformed(_("There is no line {line}: the snippet has lines 1 to {last}.").format(
             line=describe(line), last=last))
-    several = isinstance(entry[1], tuple | list | set | frozenset)
-    return [(line, name(each, _("What is wrong"))) for each in (entry[1] if several else (entry[1],))]
+    return [(line, name(each, _("What is wrong"))) for each in _names(entry[1])]
+
+
+def _names(value: Any) -> Iterable[Any]:
+    """Return the names for one line: one, several, or several in one text, "sleeps, size"."""
+    if isinstance(value, str):
+        return str.split(value, ",")
+    return value if isinstance(value, tuple | list | set | frozenset) else (value,)

@@ -216,7 +216,8 @@ floor = implement(
 
 isr = find_bug(
     name="gfp-flags/isr", title=_("An interrupt handler"), level=2,
-    task=_("Three lines of this driver are wrong. Which, and why?"),
+    task=_("Three lines of this driver are wrong, one of them in two ways. Which, and why? Two names for one line are "
+           "written together: `line: (\"this\", \"that\")`."),
     source="""
 static irqreturn_t isr(int irq, void *data)
 {
@@ -274,7 +275,8 @@ static void *bounce_buffer(void)
               8: _("The event is lost, but the interrupt was this device's, and it has been dealt with."),
               27: _("After the swaps, `new` is the old block and `order` its order: to free it so is right.")},
     hints=(_("Joining masks adds permissions."), _("Who can sleep with a spinlock held?"),
-           _("In one line there are two mistakes; and in another, action flags are missing altogether.")),
+           _("In one line there are two mistakes, to be written as `line: (\"this\", \"that\")`; and in another, "
+             "action flags are missing altogether.")),
     why=_("`GFP_KERNEL | GFP_ATOMIC` is 0xce0, with direct reclaim; `sizeof(e)` is the size of a pointer, "
           "`sizeof(*e)` was meant. GFP_NOFS may sleep: allocate before taking the lock. And GFP_DMA alone is one bit: "
           "write `GFP_KERNEL | GFP_DMA`."),

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from kmm_sim import KernelBug, Machine
-from kmm_sim.exercises import the_stack
+from kmm_sim.exercises import gfp_flags, the_stack
 from kmm_sim.mm.stack_events import StackOver
 
 REACHES = {"the magic number": "magic", "thread_info": "thread_info", "the guard page": "guard page"}
@@ -31,3 +31,19 @@ def test_what_an_overflow_reaches_is_what_the_simulator_says_it_went_over(seed, 
     kernel = "6.12" if "Linux 6.12" in question.task else "2.6.34"
     frames = [int(line.split()[-2]) for line in question.given.splitlines()]
     assert question.right_answers[0]["reaches"] == reached(kernel, frames)
+
+
+REST = {19: "sleeps", 33: "bare zone"}
+
+
+@pytest.mark.parametrize("two", [("size", "sleeps"), ["sleeps", "size"], {"size", "sleeps"}, "size, sleeps"])
+def test_two_mistakes_in_one_line_can_be_written_together(two):
+    assert gfp_flags.isr.check({6: two, **REST}).right
+
+
+@pytest.mark.parametrize("last", ["size", "sleeps"])
+def test_who_writes_a_line_twice_hears_that_one_of_the_two_has_not_arrived(last):
+    result = gfp_flags.isr.check({6: last, **REST})
+    assert f'For line 6 only `{last}` has arrived' in result.why
+    assert f'`6: ("{last}", ...)`' in result.why
+    assert "has arrived" not in gfp_flags.isr.check({6: ("size", "sleeps"), 33: "bare zone"}).why
