@@ -192,17 +192,18 @@ def _which_question(seed: int, level: int, attempt: int) -> Exercise:
     rng = random.Random(f"which zone {level} {seed} {attempt}")
     zones = _three_zones()
     for zone in zones:
-        room = zone.watermark[Wmark.LOW] + rng.choice((0, zone.lowmem_reserve[ZoneType.NORMAL])) + rng.randrange(-9, 60)
+        room = zone.watermark[Wmark.LOW] + rng.choice(zone.lowmem_reserve[:3]) + rng.randrange(-60, 60)
         zone.vm_stat_free = max(0, min(room, zone.managed_pages))
-    masks = ("GFP_KERNEL", "GFP_KERNEL | __GFP_DMA32") if level == 1 else (
-        "GFP_KERNEL", "GFP_KERNEL | __GFP_DMA32", "GFP_KERNEL | __GFP_DMA")
-    highest = {masks[0]: ZoneType.NORMAL, masks[1]: ZoneType.DMA32, masks[-1]: ZoneType.DMA}
-    highest[masks[1]] = ZoneType.DMA32
+    highest = {"GFP_KERNEL": ZoneType.NORMAL, "GFP_KERNEL | __GFP_DMA32": ZoneType.DMA32}
+    if level > 1:
+        highest["GFP_KERNEL | __GFP_DMA"] = ZoneType.DMA
 
-    def gives(limit: ZoneType, upward: bool = False, reserve: bool = True, all_zones: bool = False) -> str:
+    def gives(limit: ZoneType, upward: bool = False, reserve: bool = True, all_zones: bool = False,
+              falls_back: bool = True, last_entry: bool = False) -> str:
         tried = [zone for zone in zones if zone.type <= limit or all_zones]
-        for zone in tried if upward else reversed(tried):
-            index = limit if reserve else zone.type
+        tried = tried if upward else tried[::-1]
+        for zone in tried if falls_back else tried[:1]:
+            index = ZoneType.NORMAL if last_entry else limit if reserve else zone.type
             if zone_watermark_ok(zone, 0, zone.watermark[Wmark.LOW], index, 0):
                 return zone.name
         return "none"
@@ -211,8 +212,7 @@ def _which_question(seed: int, level: int, attempt: int) -> Exercise:
              f"protection ({', '.join(str(zone.lowmem_reserve[n]) for n in range(3))})" for zone in zones]
     right = {mask: gives(limit) for mask, limit in highest.items()}
     options = word(("DMA", "DMA32", "Normal", "none"))
-    mistakes = tuple(Misconception(name, words, {mask: gives(limit, **belief) for mask, limit in highest.items()})
-                     for name, words, belief in (
+    beliefs = (
         ("forgets the protection", _("You compared with the low mark alone. A zone also keeps its `protection` from "
                                      "those who could have used a higher one: add the entry of the highest zone that "
                                      "the "
@@ -222,7 +222,14 @@ def _which_question(seed: int, level: int, attempt: int) -> Exercise:
         ("any zone will do", _("You let the request have a zone above the highest that its mask allows. It may only "
                                "fall "
                                "back downward."), {"all_zones": True, "reserve": False}),
-    ))
+        ("does not fall back", _("You asked one zone only. If the highest that the mask allows has too little, the "
+                                 "next one down is asked, and so on."), {"falls_back": False}),
+        ("the last entry for all", _("You took the last entry of `protection` for every mask. Which one counts is a "
+                                     "matter of the mask: that of the highest zone that it allows."),
+         {"last_entry": True}),
+    )
+    wrong = [Misconception(name, words, {mask: gives(limit, **belief) for mask, limit in highest.items()})
+             for name, words, belief in beliefs]
     return predict(
         name="zones/which-zone", title=_("Which zone gives? Question {seed}").format(seed=seed), level=level,
         task=_("Three zones, and a request for one page with each of these masks. Which zone serves it at the first "
@@ -231,7 +238,7 @@ def _which_question(seed: int, level: int, attempt: int) -> Exercise:
                "highest zone: DMA, DMA32, Normal.)"),
         given="\n".join(lines),
         asks=tuple(Ask(key=mask, right=right[mask], read=options) for mask in right),
-        mistakes=mistakes,
+        mistakes=_told_apart(right, wrong),
         again=_("Another question: another `seed`; `level=2` asks for a third mask."),
         hints=(_("Which zones may the request use, and which of them is tried first?"),
                _("Which entry of `protection` counts? That of the highest zone the mask allows."),
@@ -241,12 +248,20 @@ def _which_question(seed: int, level: int, attempt: int) -> Exercise:
     )
 
 
+def _told_apart(right: dict[str, str], mistakes: list[Misconception]) -> tuple[Misconception, ...]:
+    """Return the mistakes that lead here to an answer of their own, neither the right one nor an earlier one's."""
+    answers = [right, *(each.answer for each in mistakes)]
+    return tuple(each for n, each in enumerate(mistakes, 1) if each.answer not in answers[:n])
+
+
 def _telling(seed: int, level: int) -> Exercise:
-    """Look for a question in which each mistake leads to an answer of its own."""
+    """Look for a question that tells three mistakes apart.
+
+    To tell all of them apart would leave a single right answer: GFP_KERNEL would always get a page of Normal.
+    """
     for attempt in range(2000):
         question = _which_question(seed, level, attempt)
-        answers = [question.right_answers[0], *(each.answer for each in question.misconceptions)]
-        if all(one != other for n, one in enumerate(answers) for other in answers[:n]):
+        if len(question.misconceptions) >= 3:
             return question
     raise RuntimeError("no question tells the mistakes apart")
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from kmm_sim import KernelBug, Machine
-from kmm_sim.exercises import gfp_flags, the_stack
+from kmm_sim.exercises import gfp_flags, the_stack, zones
 from kmm_sim.mm.stack_events import StackOver
 
 REACHES = {"the magic number": "magic", "thread_info": "thread_info", "the guard page": "guard page"}
@@ -47,3 +47,12 @@ def test_who_writes_a_line_twice_hears_that_one_of_the_two_has_not_arrived(last)
     assert f'For line 6 only `{last}` has arrived' in result.why
     assert f'`6: ("{last}", ...)`' in result.why
     assert "has arrived" not in gfp_flags.isr.check({6: ("size", "sleeps"), 33: "bare zone"}).why
+
+
+@pytest.mark.parametrize(("level", "answers"), [(1, 4), (2, 8)])
+def test_which_zone_gives_is_another_answer_for_other_seeds(level, answers):
+    questions = [zones.which_zone(seed=seed, level=level) for seed in range(80)]
+    seen = {tuple(question.right_answers[0].values()) for question in questions}
+    assert len(seen) >= answers
+    assert len({mistake.name for question in questions for mistake in question.misconceptions}) == 5, "each has its use"
+    assert min(len(question.misconceptions) for question in questions) >= 3
