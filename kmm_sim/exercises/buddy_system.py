@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from kmm_sim.catalogue import _
@@ -196,7 +197,8 @@ then_and_now = compute(
 
 
 def _pfns(value: Any) -> tuple[int, ...]:
-    pfns = numbers(value, _("Your list of pages"))
+    entries = list(islice(value, 65)) if isinstance(value, set | frozenset) else value  # one more than there are pages
+    pfns = numbers(entries, _("Your list of pages"))
     outside = [pfn for pfn in pfns if not 0 <= pfn < 64]
     if outside:
         raise Malformed(_("There is no page {pfn}: the bench has pages 0 to 63.").format(pfn=outside[0]))

@@ -35,7 +35,7 @@ _HAS_RECLAIM = _("0x400 is the bit of direct reclaim. With it set the caller may
 decode = choose(
     name="gfp-flags/decode", title=_("What does mode: say?"), level=1,
     task=_("A failure report writes the mask as a number, and old ones write nothing else. Which masks are these, on "
-           "6.12?"),
+           "6.12? Write their names as text."),
     options=_NAMES,
     situations=(
         Situation(key="0xcc0", words=_("direct and kswapd reclaim, IO, FS"), right="GFP_KERNEL", wrong={

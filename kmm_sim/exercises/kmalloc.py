@@ -226,8 +226,8 @@ overflow = compute(
         Ask(key="bytes", words=_("what kmalloc() is asked for, in bytes"), right=8),
         Ask(key="class", words=_("what it gives, in bytes"), right=8),
         Ask(key="beyond", words=_("bytes of the first entry that lie beyond the object"), right=16),
-        Ask(key="array", words=_("what `kmalloc_array(n, 24, GFP_KERNEL)` gives"), right="NULL",
-            read=word({"NULL": ("0", 0), "an address": (), "ZERO_SIZE_PTR": ()})),
+        Ask(key="array", words=_("what `kmalloc_array(n, 24, GFP_KERNEL)` gives: NULL, an address or ZERO_SIZE_PTR"),
+            right="NULL", read=word({"NULL": ("0", 0, None), "an address": (), "ZERO_SIZE_PTR": ()})),
     ),
     mistakes=(
         mistake("Python's product", _("In Python a product may be of any size. In C a `size_t` has 64 bits: what is "

@@ -15,6 +15,7 @@ from kmm_sim.exercises.find_bug import Bug, find_bug
 from kmm_sim.exercises.questions import Ask, mistake
 from kmm_sim.exercises.reading import word
 from kmm_sim.exercises.report import read_report
+from kmm_sim.mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOFS, GFP_NOWAIT
 
 __all__ = ["EXERCISES", "may_sleep", "report", "unchecked"]
 
@@ -114,8 +115,10 @@ report = read_report(
         Ask(key="interrupt", words=_("was an interrupt or a softirq being served?"), right="no",
             read=word(("yes", "no"))),
         Ask(key="locks", words=_("how many spinlocks (or the like) were held"), right=1),
-        Ask(key="mask", words=_("a mask that would have been all right there"), right="GFP_ATOMIC",
-            also=("GFP_NOWAIT",), read=word(("GFP_KERNEL", "GFP_NOFS", "GFP_ATOMIC", "GFP_NOWAIT"))),
+        Ask(key="mask", words=_("a mask that would have been all right there: GFP_KERNEL, GFP_NOFS, GFP_ATOMIC or "
+                                "GFP_NOWAIT"), right="GFP_ATOMIC", also=("GFP_NOWAIT",),
+            read=word({"GFP_KERNEL": (GFP_KERNEL,), "GFP_NOFS": (GFP_NOFS,), "GFP_ATOMIC": (GFP_ATOMIC,),
+                       "GFP_NOWAIT": (GFP_NOWAIT,)})),
     ),
     lines={"who": 2, "interrupt": 3, "locks": 3, "mask": 1},
     mistakes=(

@@ -18,7 +18,7 @@ from kmm_sim.exercises.compute import compute, predict
 from kmm_sim.exercises.exercise import Exercise, Misconception, Series
 from kmm_sim.exercises.implement import Function, implement
 from kmm_sim.exercises.questions import Ask, mistake
-from kmm_sim.exercises.reading import address, number, whole_number, word
+from kmm_sim.exercises.reading import address, number, whole_number, word, zone_names
 from kmm_sim.exercises.report import read_report
 from kmm_sim.machine import Machine
 from kmm_sim.mm.gfp import GFP_KERNEL, Gfp
@@ -234,8 +234,8 @@ bad_page = read_report(
         Ask(key="physical", words=_("the physical address of the page"), right=0x10180D000, read=address),
         Ask(key="offset", words=_("at which byte of the structure the offending field lies"), right=24),
         Ask(key="mapcount", words=_("the number that _mapcount holds"), right=-1),
-        Ask(key="zone", words=_("the zone (2 on x86-64)"), right="Normal",
-            read=word(("DMA", "DMA32", "Normal", "Movable"))),
+        Ask(key="zone", words=_("the name of the zone (zone=2 on x86-64): DMA, DMA32, Normal or Movable"),
+            right="Normal", read=word(zone_names("DMA", "DMA32", "Normal", "Movable"))),
     ),
     lines={"physical": 1, "offset": 5, "mapcount": 6, "zone": 4},
     mistakes=(

@@ -20,7 +20,7 @@ from typing import Any
 from kmm_sim.catalogue import _
 
 __all__ = ["Blank", "Malformed", "Reader", "address", "describe", "is_blank", "mapping", "number", "numbers",
-           "sequence", "table", "text", "truth", "whole_number", "word", "words_of"]
+           "sequence", "table", "text", "truth", "whole_number", "word", "words_of", "zone_names"]
 
 Reader = Callable[[Any, str], Any]
 """Turns a value of the reader's into a plain one; the text says in messages what the value is."""
@@ -111,13 +111,13 @@ def word(options: Sequence[str] | Mapping[str, Iterable[Any]]) -> Reader:
     """Return a reader of one of these words.
 
     Capitals, spaces, dashes, ``()`` and leading ``__`` make no difference.  With a mapping, each option brings
-    the other ways to write it: text, or numbers such as the value of a flag.
+    the other ways to write it: text, numbers such as the value of a flag, or None.
     """
     others = options if isinstance(options, Mapping) else dict.fromkeys(options, ())
     known: dict[Any, str] = {}
     for option, ways in others.items():
         for way in (option, *ways):
-            known[_plain_word(way) if isinstance(way, str) else index(way)] = option
+            known[_plain_word(way) if isinstance(way, str) else None if way is None else index(way)] = option
 
     def read(value: Any, what: str) -> str:
         if is_blank(value):
@@ -126,6 +126,8 @@ def word(options: Sequence[str] | Mapping[str, Iterable[Any]]) -> Reader:
             value = "yes" if value else "no"  # who is asked yes or no may well answer in Python
         if isinstance(value, str):
             found = known.get(_plain_word(text(value, what)))
+        elif value is None:
+            found = known.get(None)
         else:
             found = known.get(whole_number(value, what)) if hasattr(value, "__index__") else None
         if found is None:
@@ -147,6 +149,12 @@ def words_of(options: Sequence[str]) -> Reader:
         return frozenset(one(each, _("A word in it")) for each in entries)
 
     return read
+
+
+def zone_names(*names: str) -> dict[str, tuple[Any, ...]]:
+    """Return options for ``word``: zones by their names in logs, in C (ZONE_DMA32), and by number if they have one."""
+    numbers = {"DMA": (0,), "DMA32": (1,), "Normal": (2,), "Movable": (3,)}
+    return {name: (f"ZONE_{name}", *numbers.get(name, ())) for name in names}
 
 
 def _plain_word(value: str) -> str:
@@ -206,7 +214,8 @@ def table(value: Any, keys: Sequence[Any], what: str) -> dict[Any, Any]:
 
 def _key(key: Any) -> Any:
     if isinstance(key, str):
-        return str.__str__(key).strip().lower()
+        written = str.__str__(key).strip().lower()
+        return int(written) if re.fullmatch("[0-9]{1,18}", written) else written
     return whole_number(key, _("A key of your answer"))
 
 

@@ -27,6 +27,7 @@ from kmm_sim.exercises.questions import Ask, mistake
 from kmm_sim.exercises.reading import whole_number, word
 from kmm_sim.exercises.report import read_report
 from kmm_sim.exercises.state import InLab
+from kmm_sim.mm.slab_common import SlabFlags
 
 __all__ = ["EXERCISES", "driver", "how_many", "last_freed", "slabinfo", "which_flags", "which_slab"]
 
@@ -215,12 +216,14 @@ which_slab = implement(
 
 # which_flags
 
+FLAGS = (SlabFlags.HWCACHE_ALIGN, SlabFlags.PANIC, SlabFlags.RECLAIM_ACCOUNT, SlabFlags.ACCOUNT)
+
 which_flags = choose(
     name="slab-layer/which-flags",
     title=_("Which flag?"),
     level=2,
     task=_("Choose the flag that a cache for these objects wants most, and say why."),
-    options={"HWCACHE_ALIGN": (), "PANIC": (), "RECLAIM_ACCOUNT": (), "ACCOUNT": (), "none": ()},
+    options={**{str(flag.name): (f"SLAB_{flag.name}", flag) for flag in FLAGS}, "none": (0, "0", None)},
     reasons={
         "lines": _("two CPUs write to neighbours"),
         "boot": _("nothing works without it"),

@@ -33,7 +33,7 @@ __all__ = ["EXERCISES", "aside", "colours", "encode", "first_fit", "redzone", "s
 
 # slob_lists
 
-LISTS = ("small", "medium", "large", "pages")
+LISTS = {"small": (), "medium": (), "large": (), "pages": ("page allocator", "the page allocator", "alloc_pages")}
 
 slob_lists = compute(
     name="slab-slub-slob/slob-lists",
@@ -41,7 +41,7 @@ slob_lists = compute(
     level=1,
     task=_("SLOB has three lists of pages: small for blocks below 256 bytes, medium below 1024, large below a page. "
            "`kmalloc()` needs 8 bytes more than it is asked for. What is too large for a page comes from the page "
-           "allocator."),
+           "allocator: \"pages\"."),
     asks=(
         Ask(key="kmalloc100", words=_("kmalloc(100)"), right="small", read=word(LISTS)),
         Ask(key="kmalloc250", words=_("kmalloc(250)"), right="medium", read=word(LISTS)),

@@ -25,7 +25,7 @@ from kmm_sim.exercises.exercise import Exercise, Misconception, Series
 from kmm_sim.exercises.find_bug import Bug, find_bug
 from kmm_sim.exercises.implement import Function, implement
 from kmm_sim.exercises.questions import Ask, mistake
-from kmm_sim.exercises.reading import numbers, whole_number
+from kmm_sim.exercises.reading import address, numbers, whole_number
 from kmm_sim.exercises.report import read_report
 from kmm_sim.machine import Machine
 from kmm_sim.observe import vmallocinfo
@@ -286,7 +286,7 @@ def _info_question(seed: int, level: int) -> Exercise:
             Ask(key="stacks", words=_("threads"), right=stacks),
             Ask(key="stack", words=_("bytes of one stack that can be used"), right=16384),
             Ask(key="used", words=_("VmallocUsed of /proc/meminfo, in kB"), right=used),
-            Ask(key="device", words=_("physical address of the device"), right=device),
+            Ask(key="device", words=_("physical address of the device"), right=device, read=address),
             Ask(key="largest", words=_("bytes mapped in the largest area of `vmalloc` that is no stack"),
                 right=largest),
         ),

@@ -19,7 +19,7 @@ from kmm_sim.exercises.compute import compute, predict
 from kmm_sim.exercises.exercise import Exercise, Misconception, Series
 from kmm_sim.exercises.implement import Function, implement
 from kmm_sim.exercises.questions import Ask, mistake
-from kmm_sim.exercises.reading import truth, word
+from kmm_sim.exercises.reading import truth, word, zone_names
 from kmm_sim.exercises.report import read_report
 from kmm_sim.mm.mmzone import Wmark, Zone, ZoneType
 from kmm_sim.mm.watermark import setup_per_zone_lowmem_reserve, setup_per_zone_wmarks, zone_watermark_ok
@@ -32,7 +32,7 @@ first_zone = choose(
     name="zones/first-zone", title=_("Where does it begin?"), level=1,
     task=_("Each of these requests begins at a zone and may fall back from there. Which zone is tried first? The "
            "machines are x86-64 unless it says otherwise."),
-    options=("DMA", "DMA32", "Normal", "HighMem"),
+    options=zone_names("DMA", "DMA32", "Normal", "HighMem"),
     situations=(
         Situation(key="kernel", words=_("GFP_KERNEL on 16 GiB"), right="Normal", wrong={
             "DMA": _("Falling back goes downward: DMA is the last to be tried, not the first."),
@@ -211,7 +211,7 @@ def _which_question(seed: int, level: int, attempt: int) -> Exercise:
     lines = [f"{zone.name:>6}: free {zone.vm_stat_free:6}  low {zone.watermark[Wmark.LOW]:5}  "
              f"protection ({', '.join(str(zone.lowmem_reserve[n]) for n in range(3))})" for zone in zones]
     right = {mask: gives(limit) for mask, limit in highest.items()}
-    options = word(("DMA", "DMA32", "Normal", "none"))
+    options = word({**zone_names("DMA", "DMA32", "Normal"), "none": (None,)})
     beliefs = (
         ("forgets the protection", _("You compared with the low mark alone. A zone also keeps its `protection` from "
                                      "those who could have used a higher one: add the entry of the highest zone that "

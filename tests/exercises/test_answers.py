@@ -4,8 +4,21 @@ import itertools
 
 import pytest
 
-from kmm_sim import KernelBug, Machine
-from kmm_sim.exercises import gfp_flags, the_stack, zones
+from kmm_sim import GFP_ATOMIC, KernelBug, Machine
+from kmm_sim.exercises import (
+    buddy_system,
+    gfp_flags,
+    kmalloc,
+    memory_in_the_kernel,
+    pages,
+    slab_layer,
+    slab_slub_slob,
+    the_stack,
+    vmalloc,
+    zones,
+)
+from kmm_sim.mm.mmzone import ZoneType
+from kmm_sim.mm.slab_common import SlabFlags
 from kmm_sim.mm.stack_events import StackOver
 
 REACHES = {"the magic number": "magic", "thread_info": "thread_info", "the guard page": "guard page"}
@@ -56,3 +69,36 @@ def test_which_zone_gives_is_another_answer_for_other_seeds(level, answers):
     assert len(seen) >= answers
     assert len({mistake.name for question in questions for mistake in question.misconceptions}) == 5, "each has its use"
     assert min(len(question.misconceptions) for question in questions) >= 3
+
+
+INFO = vmalloc.info(seed=3)
+WAYS = (
+    (pages.bad_page, "zone", (2, "ZONE_NORMAL", "normal", ZoneType.NORMAL)),
+    (memory_in_the_kernel.report, "mask", (GFP_ATOMIC, 0x820, "GFP_NOWAIT")),
+    (kmalloc.overflow, "array", (None, 0, "NULL")),
+    (slab_slub_slob.slob_lists, "kmalloc4096", ("page allocator", "the page allocator", "pages")),
+    (slab_layer.which_flags, "task", (("SLAB_PANIC", "boot"), (SlabFlags.PANIC, "boot"))),
+    (slab_layer.which_flags, "list", ((None, "nothing"), (0, "nothing"))),
+    (zones.first_zone, "kernel", ("ZONE_NORMAL", ZoneType.NORMAL)),
+    (zones.first_zone, "user", ("ZONE_HIGHMEM",)),
+    (INFO, "device", (hex(INFO.right_answers[0]["device"]),)),
+)
+
+
+@pytest.mark.parametrize(("exercise", "key", "ways"), WAYS, ids=lambda each: getattr(each, "name", None))
+def test_an_answer_may_be_written_in_each_of_the_usual_ways(exercise, key, ways):
+    for way in ways:
+        assert exercise.check({**exercise.right_answers[0], key: way}).right, way
+    other = next(value for value in exercise.right_answers[0].values() if value != exercise.right_answers[0][key])
+    assert not exercise.check({**exercise.right_answers[0], key: other}).right
+
+
+def test_where_order_does_not_matter_a_set_will_do():
+    assert buddy_system.spoil.check({0, 8, 16, 24, 32, 40, 48, 56}).right
+    assert buddy_system.spoil.check(set(range(64))).misconception == "every other page"
+    assert "There is no page 64" in buddy_system.spoil.check(set(range(70))).why
+
+
+def test_a_number_that_is_a_key_may_be_written_as_text():
+    right = kmalloc.waste.right_answers[0]
+    assert kmalloc.waste.check({str(size): waste for size, waste in right.items()}).right
