@@ -88,18 +88,20 @@ class Asked:
 
 def judge_answers(asked: Asked, answer: Any) -> Result:
     """Judge ``{key: answer}``, a list in the order of the questions, or a lone answer to a lone question."""
-    got = _read(asked.asks, answer)
-    wrong = [ask for ask in asked.asks if not ask.holds(got[ask.key])]
+    got, malformed = _read(asked.asks, answer)
+    wrong = [ask for ask in asked.asks if ask.key in got and not ask.holds(got[ask.key])]
+    if malformed and not wrong:
+        raise Malformed(malformed)
     if not wrong:
         return Right(tried=len(asked.asks), next=asked.next)
-    broken = asked.rules(got)
+    broken = "" if malformed else asked.rules(got)
     known, ask = _known(asked, got, wrong)
     words = known.words if known else broken or ask.says or _("This answer is not right.")
     if known is None or not _explains_most(known, got, wrong):
         words = _counted(words, len(wrong), len(asked.asks))
     return Wrong(
         misconception=known.name if known else "",
-        why=words,
+        why=f"{malformed} {words}".strip(),
         given=ask.given or (f"{ask.key}: {ask.words}" if ask.words else str(ask.key)),
         expected=shown(ask.right) if asked.reveal else "",
         got=shown(got[ask.key]),
@@ -114,17 +116,21 @@ def _counted(words: str, wrong: int, total: int) -> str:
         words=words, n=wrong, total=total)
 
 
-def _read(asks: Sequence[Ask], answer: Any) -> dict[Any, Any]:
+def _read(asks: Sequence[Ask], answer: Any) -> tuple[dict[Any, Any], str]:
+    """Return the answers by key, and what is wrong with the form of the first that cannot be read."""
     values = table(answer, [ask.key for ask in asks], _("Your answer"))
-    got, blanks = {}, []
+    got: dict[Any, Any] = {}
+    blanks, malformed = [], ""
     for ask in asks:
         try:
             got[ask.key] = ask.read(values[ask.key], _("The answer to {key}").format(key=ask.key))
         except Blank:
             blanks.append(str(ask.key))
-    if blanks:
+        except Malformed as each:
+            malformed = malformed or str(each)
+    if blanks and not malformed:
         raise Blank(", ".join(blanks) if got else "")
-    return got
+    return got, malformed
 
 
 def _known(asked: Asked, got: Mapping[Any, Any], wrong: Sequence[Ask]) -> tuple[Misconception | None, Ask]:
@@ -134,7 +140,7 @@ def _known(asked: Asked, got: Mapping[Any, Any], wrong: Sequence[Ask]) -> tuple[
         explained = [ask for ask in wrong if _leads_to(ask, each, got)]
         most = 2 * len(explained) > len(wrong)
         if explained and (most or explained[0] is wrong[0]):
-            rank = most, len(explained), sum(_leads_to(ask, each, got) for ask in asked.asks)
+            rank = most, len(explained), sum(_leads_to(ask, each, got) for ask in asked.asks if ask.key in got)
             if best is None or rank > best[0]:
                 best = rank, each, explained[0]
     return (None, wrong[0]) if best is None else best[1:]

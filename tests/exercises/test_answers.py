@@ -99,6 +99,16 @@ def test_where_order_does_not_matter_a_set_will_do():
     assert "There is no page 64" in buddy_system.spoil.check(set(range(70))).why
 
 
+def test_an_answer_of_a_wrong_form_does_not_hide_what_is_wrong_with_another():
+    right = pages.bad_page.right_answers[0]
+    alone = pages.bad_page.check({**right, "zone": "the third"})
+    assert alone.why.startswith("The answer to zone should be one of")
+    both = pages.bad_page.check({**right, "zone": "the third", "offset": 4})
+    assert both.why.startswith(alone.why)
+    assert "You counted words." in both.why
+    assert both.given.startswith("offset")
+
+
 def test_a_number_that_is_a_key_may_be_written_as_text():
     right = kmalloc.waste.right_answers[0]
     assert kmalloc.waste.check({str(size): waste for size, waste in right.items()}).right
