@@ -31,7 +31,7 @@ GIB = 1 << 30
 overhead = compute(
     name="pages/overhead", title=_("What do the struct pages cost?"), level=1,
     task=_("A machine has 16 GiB of memory in pages of 4096 bytes, and its kernel a `struct page` of 64 bytes for "
-           "each."),
+           "each. Give percentages with three digits that count, such as 12.3 or 0.0123."),
     asks=(
         Ask(key="pages", words=_("how many pages it has"), right=16 * GIB // 4096),
         Ask(key="bytes", words=_("bytes of all struct pages"), right=mem_map_cost(16 * GIB)),
@@ -49,6 +49,8 @@ overhead = compute(
                 bytes=mem_map_cost(16 * GIB, struct_size=40), percent=40 / 4096 * 100, arm=40 / 65536 * 100),
         mistake("a share, not a percentage", _("That is the share as a fraction of 1. In percent it is a hundred times "
                                                "as much."), percent=64 / 4096, arm=64 / 65536),
+        mistake("rounded too far", _("That is right as far as it goes, but rounded too far. Three digits that count "
+                                     "were asked for: 12.3, not 12, and 0.0123, not 0.01."), percent=1.6, arm=0.1),
     ),
     hints=(_("16 GiB are 2**34 bytes, a page is 2**12."), _("Each page costs 64 bytes, 2**6: multiply."),
            _("The percentage does not depend on how much memory there is: 64 of each 4096 bytes.")),

@@ -112,3 +112,13 @@ def test_an_answer_of_a_wrong_form_does_not_hide_what_is_wrong_with_another():
 def test_a_number_that_is_a_key_may_be_written_as_text():
     right = kmalloc.waste.right_answers[0]
     assert kmalloc.waste.check({str(size): waste for size, waste in right.items()}).right
+
+
+@pytest.mark.parametrize(("percent", "arm"), [(1.56, 0.0977), (1.563, 0.098), (1.5625, 0.09765625)])
+def test_three_digits_of_a_percentage_are_enough(percent, arm):
+    assert pages.overhead.check({**pages.overhead.right_answers[0], "percent": percent, "arm": arm}).right
+
+
+def test_a_percentage_that_is_rounded_too_far_is_told_so():
+    for wrong in ({"percent": 1.6}, {"arm": 0.1}):
+        assert pages.overhead.check({**pages.overhead.right_answers[0], **wrong}).misconception == "rounded too far"
