@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from fractions import Fraction
 
 from kmm_sim.catalogue import _
 from kmm_sim.exercises.compute import predict
@@ -224,8 +225,15 @@ def _by_slices(nr_free: list[int], order: int) -> int:
     return 100 * sum(pages[:order]) // sum(pages) if any(pages) else 100
 
 
+def _share(nr_free: list[int], order: int) -> Fraction:
+    """Return the share itself, exactly."""
+    pages = [count << size for size, count in enumerate(nr_free)]
+    return Fraction(sum(pages[:order]), sum(pages)) if any(pages) else Fraction(1)
+
+
 def _lists(rng: random.Random) -> Iterator[tuple[list[int], int]]:
     yield from (([8], 0), ([8, 0, 0], 1), ([0, 0, 2], 2), ([4, 2, 1], 1), ([4, 2, 1], 2), ([0, 0, 0, 0], 2))
+    yield [58, 21], 1  # 58 of 100, for which floats say 57 percent
     for _case in range(30):
         yield [rng.randrange(0, 30 >> size // 2) for size in range(rng.randrange(3, 11))], rng.randrange(0, 10)
     yield [0] * 11, 4
@@ -255,6 +263,13 @@ unusable = implement(
                 "With nothing free the share is 0 of 0. Linux calls that 1000 of 1000, all unusable: no request can be "
                 "served, so it is the worst case and not the best."),
                 lambda nr_free, order: _by_slices(nr_free, order) if any(nr_free) else 0),
+            Misconception("thousandths", _(
+                "That is in thousandths, as the kernel has it. Percent were asked for: 50 for a half."),
+                lambda nr_free, order: int(_share(nr_free, order) * 1000)),
+            Misconception("floats", _(
+                "A float is not exact: `58 / 100 * 100` is a little less than 58, and rounding down makes 57 of it. "
+                "Multiply first, and then divide whole numbers with `//`."),
+                lambda nr_free, order: int(float(_share(nr_free, order)) * 100)),
         ),
     ),
     right_answers=(_by_slices, _by_counting),

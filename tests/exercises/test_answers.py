@@ -10,6 +10,7 @@ from kmm_sim.exercises import (
     gfp_flags,
     kmalloc,
     memory_in_the_kernel,
+    on_your_own_machine,
     pages,
     slab_layer,
     slab_slub_slob,
@@ -122,3 +123,14 @@ def test_three_digits_of_a_percentage_are_enough(percent, arm):
 def test_a_percentage_that_is_rounded_too_far_is_told_so():
     for wrong in ({"percent": 1.6}, {"arm": 0.1}):
         assert pages.overhead.check({**pages.overhead.right_answers[0], **wrong}).misconception == "rounded too far"
+
+
+def of_no_use(nr_free, order):
+    pages = [count << size for size, count in enumerate(nr_free)]
+    return sum(pages[:order]) / sum(pages) if any(pages) else 1
+
+
+def test_a_share_in_floats_is_told_why_it_is_not_exact_and_one_in_thousandths_that_it_is():
+    check = on_your_own_machine.unusable.check
+    assert check(lambda nr_free, order: int(of_no_use(nr_free, order) * 100)).misconception == "floats"
+    assert check(lambda nr_free, order: int(of_no_use(nr_free, order) * 1000)).misconception == "thousandths"
