@@ -172,8 +172,8 @@ allocator = implement(
                 "for anything large."),
                 lambda size, contiguous, may_sleep: _by_questions(size, contiguous, True)),
             Misconception("contiguous means kmalloc", _(
-                "kmalloc() is contiguous, too, but keeps what is above your size: 33 KiB cost 64. An exact number of "
-                "pages has a call of its own."),
+                "kmalloc() is contiguous, too, but rounds a size above 8192 up to a power of two of pages: 33 KiB, for "
+                "example, cost 64. An exact number of pages has a call of its own."),
                 lambda size, contiguous, may_sleep: _by_questions(size, False, may_sleep and not contiguous)),
             Misconception("contiguity first", _(
                 "For small sizes the question does not arise: kmalloc() is in one piece anyway, and whole pages for "
@@ -185,7 +185,7 @@ allocator = implement(
     right_answers=(_by_questions, _by_table),
     hints=(
         _("Which sizes have a class? For those, nothing else matters."),
-        _("Of the large ones: must it be one piece? Then the number of pages is the only question left."),
+        _("Of the large ones: must it be one piece? Then one call is left, whether the caller may sleep or not."),
         _("Of the rest: `kvmalloc()` may sleep. Who may not has only `kmalloc()`, and must be ready for NULL."),
     ),
     why=_("Size first, then contiguity, then sleep. The real answer to a large request where nobody may sleep is to "
