@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ __all__: list[str] = []
 
 HIDDEN_SEEDS = 3
 STARTS = 6
+ANSWERS = 10  # that are kept of one exercise
 START_SECONDS = 30.0  # for Python to start, and load what the exercises need
 CALL_SECONDS = 3.0
 GRACE_SECONDS = 2.0  # after the alarm that a student's process sets itself
@@ -174,6 +176,11 @@ def _put_back(args: tuple[Any, ...], raw: Any) -> None:
             own.update(theirs)
 
 
+Told = dict[str, Any]
+Answers = dict[str, deque[Told]]
+"""What was handed in for each exercise, the last one last."""
+
+
 class _Notebook:
     """One notebook: run as often as it takes, then judged."""
 
@@ -189,12 +196,12 @@ class _Notebook:
         """Seconds that are left."""
         return max(0.1, self.end - time.monotonic())
 
-    def run(self) -> tuple[_Student, dict[str, dict[str, Any]]]:
-        """Run the cells; return the process and the last answer to each exercise."""
+    def run(self) -> tuple[_Student, Answers]:
+        """Run the cells; return the process and the answers to each exercise."""
         while True:
             self.starts += 1
             student = _Student(self.cells, self.skipped, self.task)
-            handed_in: dict[str, dict[str, Any]] = {}
+            handed_in: Answers = {}
             cell, patience = -1, START_SECONDS
             try:
                 while True:
@@ -206,7 +213,7 @@ class _Notebook:
                         cell = told["cell"]
                     self._note(told)
                     if isinstance(told.get("exercise"), str) and not told.get("untouched"):
-                        handed_in[told["exercise"]] = told
+                        handed_in.setdefault(told["exercise"], deque(maxlen=ANSWERS)).append(told)
                     if told.get("done"):
                         return student, handed_in
             except wire.Gone as gone:
@@ -232,18 +239,26 @@ class _Notebook:
         student, handed_in = self.run()
         results = []
         for exercise in wanted(self.cells, self.task["chapters"]):
-            told = handed_in.get(exercise.name)
-            if told is not None and "function" in told and not student.alive and \
-                    self.starts < STARTS and self.left() > 2:
+            functions = any("function" in told for told in handed_in.get(exercise.name, ()))
+            if functions and not student.alive and self.starts < STARTS and self.left() > 2:
                 student, again = self.run()
-                told = again.get(exercise.name, told)
-            results.append(_report(exercise, self._judge(exercise, told, student)))
+                handed_in = _without_functions(handed_in) | again
+            results.append(_report(exercise, self._last_attempt(exercise, handed_in.get(exercise.name, ()), student)))
         student.end()
         return results
 
-    def _judge(self, exercise: Exercise | Series, told: dict[str, Any] | None, student: _Student) -> Result:
-        if told is None:
-            return NotAttempted(exercise=exercise.name)
+    def _last_attempt(self, exercise: Exercise | Series, answers: Iterable[Told], student: _Student) -> Result:
+        """Judge the last answer; one with a blank in it, such as a template left below, is none if there is another."""
+        blank = NotAttempted(exercise=exercise.name)
+        for told in reversed(list(answers)):
+            result = self._judge(exercise, told, student)
+            if not isinstance(result, NotAttempted):
+                return result
+            if not blank.missing:
+                blank = result
+        return blank
+
+    def _judge(self, exercise: Exercise | Series, told: Told, student: _Student) -> Result:
         asked = _question(exercise, told.get("question"))
         if "function" in told:
             number = told["function"] if isinstance(told["function"], int) else 0
@@ -257,6 +272,11 @@ class _Notebook:
             if not result.right:
                 break
         return _placed(result, answer.last) if isinstance(result, Raised) and isinstance(answer, _Function) else result
+
+
+def _without_functions(answers: Answers) -> Answers:
+    """Return the answers that do not need the process that handed them in."""
+    return {name: deque(told for told in given if "function" not in told) for name, given in answers.items()}
 
 
 def _placed(result: Raised, last: dict[str, Any]) -> Result:

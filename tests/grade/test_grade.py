@@ -27,6 +27,11 @@ RIGHT_BUDDY = """def buddy_of(pfn, order):
 ex.buddy_of.check(buddy_of)"""
 RIGHT_LISTS = "ex.free_lists(seed=1).check({0: [0, 7], 1: [4, 2], 3: [8], 4: [16]})"
 BUDDY = "ex.buddy_of.check(buddy_of)"
+BLANKS = [
+    "ex.get_order.check({1: ..., 4096: 0, 4097: ..., 12288: ..., 20000: ...})",
+    "def buddy_of(pfn, order):\n    buddy = ...\n    start = ...\n    return buddy, start\n" + BUDDY,
+    "ex.free_lists(seed=2).check({0: ..., 1: ..., 2: ..., 3: ..., 4: ...})",
+]
 
 NOTEBOOKS = {
     "right": [IMPORT, RIGHT_ORDERS, RIGHT_BUDDY, RIGHT_LISTS],
@@ -36,6 +41,7 @@ NOTEBOOKS = {
     "raises": [IMPORT, "1 / 0", RIGHT_ORDERS, "def buddy_of(pfn, order):\n    return [][pfn]\n" + BUDDY,
                "import nowhere"],
     "last counts": [IMPORT, WRONG_ORDERS, RIGHT_ORDERS, "ex.get_order.check(...)"],
+    "blanks below": [IMPORT, RIGHT_ORDERS, RIGHT_BUDDY, RIGHT_LISTS, *BLANKS],
     # Knows the cases of seed 0, which the page uses, and no others.
     "learned by heart": [IMPORT, """import random
 from kmm_sim.exercises.getting_pages import _sizes, linux_get_order
@@ -183,6 +189,7 @@ NOTHING = dict.fromkeys(ORDERS_ONLY, "not-attempted")
     ("untouched", NOTHING),
     ("raises", ORDERS_ONLY | {"buddy-of": "raised"}),
     ("last counts", ORDERS_ONLY),
+    ("blanks below", dict.fromkeys(ORDERS_ONLY, "right")),
     ("learned by heart", NOTHING | {"get-order": "wrong"}),
     ("prints fakes", NOTHING),
     ("patches the checker", NOTHING),
