@@ -229,6 +229,9 @@ class _Notebook:
         if "failed" in told:
             number = told["failed"] + 1 if isinstance(told["failed"], int) else "?"
             self._say(f"cell {number}: {str(told.get('error'))[:300]}")
+        if "left out" in told:
+            number = told["in"] + 1 if isinstance(told.get("in"), int) else "?"
+            self._say(f"cell {number}: left out: {'; '.join(map(str, _list(told['left out'])))[:300]}")
 
     def _say(self, note: str) -> None:
         if note not in self.notes and len(self.notes) < 50:

@@ -18,7 +18,7 @@ class Broken(Exception):
 
 
 def read_cells(path: Path) -> list[str]:
-    """Return the source of each code cell, without what is IPython's own (lines with % or !)."""
+    """Return the source of each code cell."""
     try:
         if path.stat().st_size > LARGEST:
             raise Broken(f"it has more than {LARGEST // 1_000_000} MB")
@@ -37,7 +37,7 @@ def read_cells(path: Path) -> list[str]:
         raise Broken("it has no code cell")
     if len(cells) > MOST_CELLS:
         raise Broken(f"it has more than {MOST_CELLS} cells")
-    return [_plain(cell) for cell in cells]
+    return cells
 
 
 def _ipynb(text: str) -> list[str]:
@@ -67,9 +67,3 @@ def _myst(text: str) -> list[str]:
         body = re.sub(r"\A---\n.*?^---\n", "", found["body"], count=1, flags=re.M | re.S)
         cells.append(re.sub(r"\A(?::[\w-]+:[^\n]*\n)+", "", body))
     return cells
-
-
-def _plain(cell: str) -> str:
-    if cell.lstrip().startswith("%%"):
-        return ""
-    return re.sub(r"^[ \t]*[%!].*$", "pass", cell, flags=re.M)

@@ -7,6 +7,8 @@ and tells each answer that is handed to a check.  Then it calls the functions it
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import base64
 import inspect
 import linecache
@@ -25,6 +27,7 @@ from kmm_sim.exercises.exercise import Exercise
 from kmm_sim.exercises.reading import is_blank
 from kmm_sim.exercises.result import Result
 from kmm_sim.grade import fence, wire
+from kmm_sim.grade.ipython import python_of
 
 __all__: list[str] = []
 
@@ -48,12 +51,15 @@ class _Student:
 
     def run(self, cells: list[str], skipped: list[int], seconds: float) -> None:
         """Run the cells; what they leave behind is one another's."""
-        names: dict[str, Any] = {"__name__": "__main__", "display": lambda *things: None}
+        names: dict[str, Any] = {"__name__": "__main__", "display": lambda *things: None, "get_ipython": _NoShell}
         for number, source in enumerate(cells):
             if number in skipped:
                 continue
             wire.send(self.writes, {"cell": number})
-            error = _run_cell(f"<cell {number + 1}>", source, names, seconds)
+            python, left_out = python_of(source)
+            if left_out:
+                wire.send(self.writes, {"in": number, "left out": [line[:100] for line in left_out[:20]]})
+            error = _run_cell(f"<cell {number + 1}>", python, names, seconds)
             if error is not None:
                 wire.send(self.writes, {"failed": number, "error": error})
 
@@ -86,11 +92,26 @@ def _run_cell(name: str, source: str, names: dict[str, Any], seconds: float) -> 
     """Run one cell; return its error as a line, or None."""
     linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
     try:
-        _with_alarm(seconds, lambda: exec(compile(source, name, "exec"), names))
+        _with_alarm(seconds, lambda: _run(source, name, names))
     except BaseException as error:
         shown = raised(error)
         return f"{shown.error}: {shown.message}"[:400]
     return None
+
+
+def _run(source: str, name: str, names: dict[str, Any]) -> None:
+    """Run Python as a notebook does, where ``await`` may stand outside a function."""
+    code = compile(source, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    waits = eval(code, names)
+    if code.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(waits)
+
+
+class _NoShell:
+    """What ``get_ipython()`` gives: whatever it is asked to do is left out."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **options: None
 
 
 def _with_alarm(seconds: float, action: Callable[[], Any]) -> Any:

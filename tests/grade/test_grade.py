@@ -42,6 +42,11 @@ NOTEBOOKS = {
                "import nowhere"],
     "last counts": [IMPORT, WRONG_ORDERS, RIGHT_ORDERS, "ex.get_order.check(...)"],
     "blanks below": [IMPORT, RIGHT_ORDERS, RIGHT_BUDDY, RIGHT_LISTS, *BLANKS],
+    "of IPython": [IMPORT + """
+if True:
+    %pip install --quiet nothing
+""", "%%time\n" + RIGHT_ORDERS, RIGHT_BUDDY + "\nex.buddy_of?", "get_ipython().system('ls')\n" + RIGHT_LISTS],
+    "awaits": [IMPORT, "import asyncio\nawait asyncio.sleep(0)\n" + RIGHT_ORDERS],
     # Knows the cases of seed 0, which the page uses, and no others.
     "learned by heart": [IMPORT, """import random
 from kmm_sim.exercises.getting_pages import _sizes, linux_get_order
@@ -189,6 +194,8 @@ NOTHING = dict.fromkeys(ORDERS_ONLY, "not-attempted")
     ("untouched", NOTHING),
     ("raises", ORDERS_ONLY | {"buddy-of": "raised"}),
     ("last counts", ORDERS_ONLY),
+    ("of IPython", dict.fromkeys(ORDERS_ONLY, "right")),
+    ("awaits", ORDERS_ONLY),
     ("blanks below", dict.fromkeys(ORDERS_ONLY, "right")),
     ("learned by heart", NOTHING | {"get-order": "wrong"}),
     ("prints fakes", NOTHING),
@@ -235,6 +242,11 @@ def test_the_notes_say_what_happened_while_it_ran(grades):
     assert any(note.startswith("cell 3") for note in grades["leaves at once"].notes)
     assert not [note for note in grades["kills"].notes + grades["writes elsewhere"].notes if "cell" in note]
     assert any("PermissionError" in note for note in grades["uses the network"].notes)
+
+
+def test_the_notes_say_what_was_left_out_of_a_cell(grades):
+    assert grades["of IPython"].notes == (
+        "cell 1: left out: %pip install --quiet nothing", "cell 2: left out: %%time", "cell 3: left out: ex.buddy_of?")
 
 
 def test_a_known_mistake_is_named_and_an_error_has_its_line(grades):
@@ -307,7 +319,7 @@ def test_a_myst_notebook_is_read_without_its_options(tmp_path):
     path = tmp_path / "a.md"
     path.write_text("# A\n\n```{code-cell} ipython3\n---\ntags: [hide-cell]\n---\na = 1\n```\n\n"
                     "```{code-cell}\n:tags: [x]\n%matplotlib inline\nb = 2\n```\n\n```python\nno = 3\n```\n")
-    assert read_cells(path) == ["a = 1\n", "pass\nb = 2\n"]
+    assert read_cells(path) == ["a = 1\n", "%matplotlib inline\nb = 2\n"]
 
 
 def test_a_file_of_another_kind_is_broken(tmp_path):
