@@ -131,15 +131,25 @@ def _landlock(folder: Path) -> bool:
     rules = libc.syscall(CREATE_RULESET, ctypes.byref(_Ruleset(READS | writes)), ctypes.c_size_t(8), 0)
     if rules < 0:
         return False
-    readable = {Path(each).resolve() for each in (*sys.path, sys.prefix, sys.base_prefix) if each}
-    readable |= {Path(each) for each in (
-        "/usr", "/lib", "/lib64", "/etc", "/sys", "/dev", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat")}
-    allowed = [(each, READS) for each in sorted(readable)]
+    allowed = [(each, READS) for each in sorted(_readable())]
     for path, access in (*allowed, (folder, READS | writes), (Path("/dev/null"), READS | 2)):
         _allow(libc, rules, path, access)
     done = libc.syscall(RESTRICT_SELF, rules, 0) == 0
     os.close(rules)
     return bool(done)
+
+
+def _readable() -> set[Path]:
+    """Where Python, its packages and the system's libraries are.
+
+    Not all of ``sys.path``: the folder that holds this package may well hold the notebooks that others handed in.
+    """
+    parts = ("bin", "lib", "lib64", "share", "pyvenv.cfg")
+    python = {Path(prefix, part).resolve() for prefix in (sys.prefix, sys.base_prefix) for part in parts}
+    packages = {Path(each).resolve() for each in sys.path if each.endswith(("site-packages", "dist-packages"))}
+    system = {Path(each) for each in (
+        "/usr", "/lib", "/lib64", "/etc", "/sys", "/dev", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat")}
+    return python | packages | system | {Path(__file__).resolve().parents[1]}
 
 
 def _allow(libc: ctypes.CDLL, rules: int, path: Path, access: int) -> None:

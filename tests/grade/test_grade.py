@@ -133,6 +133,18 @@ for action in (lambda: open("{marker}", "w"), lambda: os.truncate("{victim}", 0)
         raise SystemExit("it worked: " + str(action.__code__.co_names))
 open("own.txt", "w").write("allowed")
 """, RIGHT_ORDERS],
+    # Notebooks may be handed in where the package lies.
+    "reads beside the package": [IMPORT, """
+import os, pathlib
+for action in (lambda: open("{root}/README.md"), lambda: os.listdir("{root}"), lambda: os.listdir("{root}/tests")):
+    try:
+        action()
+    except PermissionError:
+        continue
+    ex.get_order.check([9, 9, 9, 9, 9])
+""", "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import numpy'], check=True)",
+        "import importlib.resources as r\nr.files('kmm_sim').joinpath('__init__.py').read_text()",
+        RIGHT_LISTS],
     "uses the network": [IMPORT, "import socket\nsocket.create_connection(('127.0.0.1', 9), 1)", RIGHT_ORDERS],
     "endless answer": [IMPORT, """
 class Endless(list):
@@ -166,7 +178,7 @@ def grades(folder):
     (folder / "victim").write_text("precious")
     for name, cells in NOTEBOOKS.items():
         cells = [cell.replace("{marker}", str(folder / "marker")).replace("{victim}", str(folder / "victim"))
-                 .replace("{folder}", str(folder)) for cell in cells]
+                 .replace("{folder}", str(folder)).replace("{root}", str(ROOT)) for cell in cells]
         (folder / f"{name}.ipynb").write_text(ipynb(cells))
     (folder / "binary.ipynb").write_bytes(b"\xff\xfe\x00")
     (folder / "no json.ipynb").write_text("{")
@@ -212,6 +224,7 @@ NOTHING = dict.fromkeys(ORDERS_ONLY, "not-attempted")
     ("kills", ORDERS_ONLY),
     ("has children", ORDERS_ONLY),
     ("writes elsewhere", ORDERS_ONLY),
+    ("reads beside the package", NOTHING | {"free-lists": "right"}),
     ("uses the network", ORDERS_ONLY),
     ("endless answer", NOTHING | {"get-order": "wrong"}),
     ("=1+1", ORDERS_ONLY),
@@ -240,7 +253,8 @@ def test_nothing_is_left_over(grades, folder):
 def test_the_notes_say_what_happened_while_it_ran(grades):
     assert any("ZeroDivisionError" in note for note in grades["raises"].notes)
     assert any(note.startswith("cell 3") for note in grades["leaves at once"].notes)
-    assert not [note for note in grades["kills"].notes + grades["writes elsewhere"].notes if "cell" in note]
+    for name in ("kills", "writes elsewhere", "reads beside the package"):
+        assert not [note for note in grades[name].notes if "cell" in note]
     assert any("PermissionError" in note for note in grades["uses the network"].notes)
 
 
