@@ -256,6 +256,9 @@ class _Notebook:
         for told in reversed(list(answers)):
             result = self._judge(exercise, told, student)
             if not isinstance(result, NotAttempted):
+                if told.get("drawn"):
+                    self._say(f"{exercise.name}: asked for without a seed it is another question each time, and the "
+                              "answer was held against one the grader drew; write seed= and the number in its title")
                 return result
             if not blank.missing:
                 blank = result

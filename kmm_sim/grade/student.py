@@ -14,6 +14,7 @@ import inspect
 import linecache
 import os
 import pickle
+import random
 import signal
 import sys
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from types import FrameType
 from typing import Any
 
 from kmm_sim.exercises.calling import NoEnd, is_untouched, raised
-from kmm_sim.exercises.exercise import Exercise
+from kmm_sim.exercises.exercise import Exercise, Series
 from kmm_sim.exercises.reading import is_blank
 from kmm_sim.exercises.result import Result
 from kmm_sim.grade import fence, wire
@@ -38,6 +39,8 @@ class _Student:
     def __init__(self, reads: int, writes: int) -> None:
         self.reads, self.writes = reads, writes
         self.functions: list[Callable[..., Any]] = []
+        self.draws = random.Random(0)
+        self.drawn: list[Exercise] = []
 
     def handed_in(self, exercise: Exercise, answer: Any) -> None:
         """Tell the judge of an answer."""
@@ -47,7 +50,13 @@ class _Student:
             self.functions.append(answer)
         else:
             what["answer"] = wire.packed(answer)
+        what["drawn"] = any(each is exercise for each in self.drawn)
         wire.send(self.writes, what)
+
+    def question(self, series: Series, level: int) -> Exercise:
+        """Draw a question for who asked for any: the same ones each time a notebook is graded."""
+        self.drawn.append(series(self.draws.randrange(1, 100_000), level=level))
+        return self.drawn[-1]
 
     def run(self, cells: list[str], skipped: list[int], seconds: float) -> None:
         """Run the cells; what they leave behind is one another's."""
@@ -130,14 +139,18 @@ def _main(reads: int, writes: int, parent: int) -> None:
     fence.lifetime_of_parent(parent)
     student = _Student(reads, writes)
     given = wire.receive(reads, 60)
-    own_check = Exercise.check
+    own_check, own_call = Exercise.check, Series.__call__
 
     def check(self: Exercise, answer: Any = ..., *, seed: int = 0) -> Result:
         if not is_blank(answer):
             student.handed_in(self, answer)
         return own_check(self, answer, seed=seed)
 
-    Exercise.check = check  # type: ignore[method-assign]  # this process is the notebook's, and keeps no marks
+    def call(self: Series, seed: int | None = None, *, level: int = 1) -> Exercise:
+        return student.question(self, level) if seed is None else own_call(self, seed, level=level)
+
+    # This process is the notebook's, and keeps no marks.
+    Exercise.check, Series.__call__ = check, call  # type: ignore[method-assign]
     fence.limit(given["memory"], given["seconds"])
     wire.send(writes, {"fence": list(fence.raise_fence(Path(os.getcwd())))})
     student.run(given["cells"], given["skipped"], given["cell_seconds"])

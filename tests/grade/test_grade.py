@@ -47,6 +47,7 @@ if True:
     %pip install --quiet nothing
 """, "%%time\n" + RIGHT_ORDERS, RIGHT_BUDDY + "\nex.buddy_of?", "get_ipython().system('ls')\n" + RIGHT_LISTS],
     "awaits": [IMPORT, "import asyncio\nawait asyncio.sleep(0)\n" + RIGHT_ORDERS],
+    "without a seed": [IMPORT, "ex.free_lists(seed=None).check({0: [0, 7], 1: [4, 2], 3: [8], 4: [16]})"],
     # Knows the cases of seed 0, which the page uses, and no others.
     "learned by heart": [IMPORT, """import random
 from kmm_sim.exercises.getting_pages import _sizes, linux_get_order
@@ -261,6 +262,14 @@ def test_the_notes_say_what_happened_while_it_ran(grades):
 def test_the_notes_say_what_was_left_out_of_a_cell(grades):
     assert grades["of IPython"].notes == (
         "cell 1: left out: %pip install --quiet nothing", "cell 2: left out: %%time", "cell 3: left out: ex.buddy_of?")
+
+
+def test_who_asks_for_any_question_gets_the_same_one_each_time_and_is_told(grades, folder):
+    again, = grade([folder / "without a seed.ipynb"], seed=7, chapters=["getting_pages"])
+    assert again.outcomes == grades["without a seed"].outcomes
+    assert outcomes(again) == NOTHING | {"free-lists": "wrong"}
+    assert "without a seed" in again.notes[0]
+    assert not grades["right"].notes
 
 
 def test_a_known_mistake_is_named_and_an_error_has_its_line(grades):
