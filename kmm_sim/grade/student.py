@@ -38,7 +38,10 @@ class _Student:
 
     def __init__(self, reads: int, writes: int) -> None:
         self.reads, self.writes = reads, writes
-        self.functions: list[Callable[..., Any]] = []
+        self.names: dict[str, Any] = {
+            "__name__": "__main__", "display": lambda *things: None, "get_ipython": _NoShell}
+        self.functions: list[tuple[Callable[..., Any], dict[str, Any]]] = []
+        self.called = -1
         self.draws = random.Random(0)
         self.drawn: list[Exercise] = []
 
@@ -47,7 +50,7 @@ class _Student:
         what: dict[str, Any] = {"exercise": exercise.name, "question": list(exercise.question)}
         if callable(answer):
             what |= {"function": len(self.functions), "untouched": is_untouched(answer), "takes": _parameters(answer)}
-            self.functions.append(answer)
+            self.functions.append((answer, dict(self.names)))
         else:
             what["answer"] = wire.packed(answer)
         what["drawn"] = any(each is exercise for each in self.drawn)
@@ -60,7 +63,6 @@ class _Student:
 
     def run(self, cells: list[str], skipped: list[int], seconds: float) -> None:
         """Run the cells; what they leave behind is one another's."""
-        names: dict[str, Any] = {"__name__": "__main__", "display": lambda *things: None, "get_ipython": _NoShell}
         for number, source in enumerate(cells):
             if number in skipped:
                 continue
@@ -68,9 +70,18 @@ class _Student:
             python, left_out = python_of(source)
             if left_out:
                 wire.send(self.writes, {"in": number, "left out": [line[:100] for line in left_out[:20]]})
-            error = _run_cell(f"<cell {number + 1}>", python, names, seconds)
+            error = _run_cell(f"<cell {number + 1}>", python, self.names, seconds)
             if error is not None:
                 wire.send(self.writes, {"failed": number, "error": error})
+
+    def function(self, number: int) -> Callable[..., Any]:
+        """Return a function, among the names it was handed in with: cells below may have used some of them anew."""
+        answer, names = self.functions[number]
+        if number != self.called:
+            self.called = number
+            self.names.clear()
+            self.names.update(names)
+        return answer
 
     def serve(self, seconds: float) -> None:
         """Call functions until the judge hangs up."""
@@ -79,7 +90,7 @@ class _Student:
             asked = wire.receive(self.reads, 600)
             args = pickle.loads(base64.b64decode(asked["args"]))
             try:
-                value = _with_alarm(seconds, partial(self.functions[asked["function"]], *args))
+                value = _with_alarm(seconds, partial(self.function(asked["function"]), *args))
                 told: dict[str, Any] = {"value": wire.packed(value), "args": [wire.packed(each) for each in args]}
             except BaseException as error:
                 shown = raised(error)

@@ -48,6 +48,16 @@ if True:
 """, "%%time\n" + RIGHT_ORDERS, RIGHT_BUDDY + "\nex.buddy_of?", "get_ipython().system('ls')\n" + RIGHT_LISTS],
     "awaits": [IMPORT, "import asyncio\nawait asyncio.sleep(0)\n" + RIGHT_ORDERS],
     "without a seed": [IMPORT, "ex.free_lists(seed=None).check({0: [0, 7], 1: [4, 2], 3: [8], 4: [16]})"],
+    "uses names anew": [IMPORT, """
+def bit(order):
+    return 1 << order
+
+def both(pfn, order):
+    return pfn ^ bit(order), pfn & ~bit(order)
+
+def buddy_of(pfn, order):
+    return both(pfn, order)
+""" + BUDDY, "def bit():\n    pass\nboth = 5\ndel buddy_of", RIGHT_ORDERS],
     # Knows the cases of seed 0, which the page uses, and no others.
     "learned by heart": [IMPORT, """import random
 from kmm_sim.exercises.getting_pages import _sizes, linux_get_order
@@ -209,6 +219,7 @@ NOTHING = dict.fromkeys(ORDERS_ONLY, "not-attempted")
     ("last counts", ORDERS_ONLY),
     ("of IPython", dict.fromkeys(ORDERS_ONLY, "right")),
     ("awaits", ORDERS_ONLY),
+    ("uses names anew", ORDERS_ONLY | {"buddy-of": "right"}),
     ("blanks below", dict.fromkeys(ORDERS_ONLY, "right")),
     ("learned by heart", NOTHING | {"get-order": "wrong"}),
     ("prints fakes", NOTHING),
