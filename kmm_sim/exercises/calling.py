@@ -37,7 +37,11 @@ HERE = str(Path(__file__).parent)
 
 
 class NoEnd(BaseException):
-    """The reader's code ran for too long; no ``except Exception`` of theirs catches this."""
+    """The reader's code was stopped after so many ``seconds``; no ``except Exception`` of theirs catches this."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ def limited() -> Iterator[None]:
 
     def each_line(frame: FrameType, event: str, arg: Any) -> Any:
         if time.monotonic() > end:
-            raise NoEnd
+            raise NoEnd(LIMIT)
         return each_line
 
     def each_call(frame: FrameType, event: str, arg: Any) -> Any:
@@ -168,8 +172,9 @@ def _why(error: BaseException) -> str:
     match error:
         case RecursionError():
             return _("Your function calls itself without an end.")
-        case NoEnd():
-            return _("It was stopped after {seconds} seconds. Does a loop in it ever end?").format(seconds=f"{LIMIT:g}")
+        case NoEnd(seconds=seconds):
+            return _("It was stopped after {seconds} seconds. Does a loop in it ever end?").format(
+                seconds=f"{round(seconds, 1):g}")
         case KeyboardInterrupt():
             return _("It was stopped before it was done. Does a loop in it ever end?")
         case SystemExit():

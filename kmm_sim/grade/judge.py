@@ -22,13 +22,13 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kmm_sim.exercises import CHAPTERS, Exercise, Series, all_exercises
-from kmm_sim.exercises.calling import NoEnd
+from kmm_sim.exercises.calling import LIMIT, NoEnd
 from kmm_sim.exercises.card import plain
 from kmm_sim.exercises.result import NotAttempted, Raised, Result
 from kmm_sim.grade import fence, wire
@@ -40,14 +40,15 @@ HIDDEN_SEEDS = 3
 STARTS = 6
 ANSWERS = 10  # that are kept of one exercise
 START_SECONDS = 30.0  # for Python to start, and load what the exercises need
-CALL_SECONDS = 3.0
+RUN_SHARE = 0.75  # of the time that is left, for the cells; the rest is for calling their functions
 GRACE_SECONDS = 2.0  # after the alarm that a student's process sets itself
 
 
 class _Student:
     """A student's process: started, listened to, ended with all its descendants."""
 
-    def __init__(self, cells: list[str], skipped: Iterable[int], task: dict[str, Any]) -> None:
+    def __init__(self, cells: list[str], skipped: Iterable[int], task: dict[str, Any],
+                 left: Callable[[], float]) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="kmm-grade-", ignore_cleanup_errors=True)
         theirs_in, self.writes = os.pipe()
         self.reads, theirs_out = os.pipe()
@@ -63,18 +64,21 @@ class _Student:
             env=environment, pass_fds=(theirs_in, theirs_out), start_new_session=True)
         os.close(theirs_in)
         os.close(theirs_out)
-        self.alive = True
+        self.alive, self.left = True, left
+        self.call_seconds = min(LIMIT, task["cell_timeout"])
         wire.send(self.writes, {"cells": cells, "skipped": sorted(skipped), "memory": task["memory"] << 20,
                                 "seconds": int(task["timeout"]) + 5, "cell_seconds": task["cell_timeout"],
-                                "call_seconds": min(CALL_SECONDS, task["cell_timeout"])})
+                                "cells_end": time.monotonic() + left() * RUN_SHARE, "call_seconds": self.call_seconds})
 
-    def ask(self, message: dict[str, Any], seconds: float) -> Any:
-        """Say something and return the answer; a student who does not answer is gone."""
+    def ask(self, message: dict[str, Any]) -> Any:
+        """Have a function called and return what came of it; a student who does not answer is gone."""
+        if self.left() < 1:
+            raise wire.Gone("the notebook's time was up, so this was not tried")
         if not self.alive:
-            raise wire.Gone("its process ended")
+            raise wire.Gone("the notebook's process had ended, so this was not tried")
         try:
             wire.send(self.writes, message)
-            return wire.receive(self.reads, seconds)
+            return wire.receive(self.reads, self.call_seconds + GRACE_SECONDS)
         except wire.Gone:
             self.end()
             raise
@@ -129,19 +133,22 @@ class _Function:
     def __call__(self, *args: Any) -> Any:
         sent = base64.b64encode(pickle.dumps(args)).decode()
         try:
-            told = self._student.ask({"function": self._number, "args": sent}, CALL_SECONDS + GRACE_SECONDS)
+            told = self._student.ask({"function": self._number, "args": sent})
         except wire.Gone as gone:
             self.last = {"error": ["", str(gone), "", ""], "lineno": 0}
-            raise NoEnd if "time" in str(gone) else RuntimeError(f"{gone}") from None
+            raise self._no_end() if isinstance(gone, wire.Late) else RuntimeError(f"{gone}") from None
         if not isinstance(told, dict):
             raise RuntimeError("its answer cannot be read")
         if "error" in told:
             self.last = told
             if told.get("end") is False:
-                raise NoEnd
+                raise self._no_end()
             raise _error(told)
         _put_back(args, told.get("args"))
         return wire.unpacked(told.get("value"))
+
+    def _no_end(self) -> NoEnd:
+        return NoEnd(self._student.call_seconds)
 
 
 def _error(told: dict[str, Any]) -> BaseException:
@@ -200,7 +207,7 @@ class _Notebook:
         """Run the cells; return the process and the answers to each exercise."""
         while True:
             self.starts += 1
-            student = _Student(self.cells, self.skipped, self.task)
+            student = _Student(self.cells, self.skipped, self.task, self.left)
             handed_in: Answers = {}
             cell, patience = -1, START_SECONDS
             try:

@@ -17,6 +17,7 @@ import pickle
 import random
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -61,18 +62,23 @@ class _Student:
         self.drawn.append(series(self.draws.randrange(1, 100_000), level=level))
         return self.drawn[-1]
 
-    def run(self, cells: list[str], skipped: list[int], seconds: float) -> None:
-        """Run the cells; what they leave behind is one another's."""
+    def run(self, cells: list[str], skipped: list[int], seconds: float, end: float) -> None:
+        """Run the cells, each for some seconds and all until ``end``; what they leave behind is one another's."""
         for number, source in enumerate(cells):
             if number in skipped:
                 continue
+            left = end - time.monotonic()
+            if left <= 0:
+                error = "the time for cells was up; it was not run, nor was any below"
+                wire.send(self.writes, {"failed": number, "error": error})
+                return
             wire.send(self.writes, {"cell": number})
             python, left_out = python_of(source)
             if left_out:
                 wire.send(self.writes, {"in": number, "left out": [line[:100] for line in left_out[:20]]})
-            error = _run_cell(f"<cell {number + 1}>", python, self.names, seconds)
-            if error is not None:
-                wire.send(self.writes, {"failed": number, "error": error})
+            failed = _run_cell(f"<cell {number + 1}>", python, self.names, min(seconds, left))
+            if failed is not None:
+                wire.send(self.writes, {"failed": number, "error": failed})
 
     def function(self, number: int) -> Callable[..., Any]:
         """Return a function, among the names it was handed in with: cells below may have used some of them anew."""
@@ -115,7 +121,7 @@ def _run_cell(name: str, source: str, names: dict[str, Any], seconds: float) -> 
         _with_alarm(seconds, lambda: _run(source, name, names))
     except BaseException as error:
         shown = raised(error)
-        return f"{shown.error}: {shown.message}"[:400]
+        return f"{shown.error}: {shown.message or shown.why}"[:400]
     return None
 
 
@@ -136,7 +142,7 @@ class _NoShell:
 
 def _with_alarm(seconds: float, action: Callable[[], Any]) -> Any:
     def ring(number: int, frame: FrameType | None) -> None:
-        raise NoEnd
+        raise NoEnd(seconds)
 
     signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -164,7 +170,7 @@ def _main(reads: int, writes: int, parent: int) -> None:
     Exercise.check, Series.__call__ = check, call  # type: ignore[method-assign]
     fence.limit(given["memory"], given["seconds"])
     wire.send(writes, {"fence": list(fence.raise_fence(Path(os.getcwd())))})
-    student.run(given["cells"], given["skipped"], given["cell_seconds"])
+    student.run(given["cells"], given["skipped"], given["cell_seconds"], given["cells_end"])
     student.serve(given["call_seconds"])
 
 

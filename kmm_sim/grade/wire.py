@@ -17,7 +17,7 @@ from numbers import Number
 from operator import index
 from typing import Any
 
-__all__ = ["Gone", "Opaque", "packed", "receive", "send", "unpacked"]
+__all__ = ["Gone", "Late", "Opaque", "packed", "receive", "send", "unpacked"]
 
 LONGEST = 2_000_000  # bytes of a message
 ENTRIES = 5000  # of one list
@@ -32,7 +32,11 @@ CONTAINERS: tuple[tuple[type, str, Callable[[Any], Iterator[Any]]], ...] = (
 
 
 class Gone(Exception):
-    """The other process is gone, says nothing in time, or says nonsense."""
+    """The other process is gone or says nonsense."""
+
+
+class Late(Gone):
+    """It says nothing in time."""
 
 
 class Opaque:
@@ -73,7 +77,7 @@ def _read(fd: int, length: int, end: float) -> bytes:
     while len(data) < length:
         ready, _, _ = select.select([fd], [], [], max(0.0, end - time.monotonic()))
         if not ready:
-            raise Gone("it did not come to an end in time")
+            raise Late("it did not come to an end in time")
         piece = os.read(fd, min(65536, length - len(data)))
         if not piece:
             raise Gone("its process ended")

@@ -283,6 +283,20 @@ def test_who_asks_for_any_question_gets_the_same_one_each_time_and_is_told(grade
     assert not grades["right"].notes
 
 
+def test_what_had_no_end_is_told_with_the_seconds_it_had(grades):
+    said = "cell 3: no end: It was stopped after 1.5 seconds. Does a loop in it ever end?"
+    assert grades["without an end"].notes == (said,)
+    (text,) = (each.text for each in grades["function without an end"].outcomes if each.outcome == "raised")
+    assert "stopped after 1.5 seconds" in text
+
+
+def test_cells_that_use_up_the_time_leave_some_for_functions(tmp_path):
+    (tmp_path / "slow.ipynb").write_text(ipynb([IMPORT, RIGHT_BUDDY, *["while True: pass"] * 9, RIGHT_ORDERS]))
+    (found,) = grade([tmp_path / "slow.ipynb"], seed=7, timeout=10)
+    assert outcomes(found) == NOTHING | {"buddy-of": "right"}
+    assert "the time for cells was up" in found.notes[-1]
+
+
 def test_a_known_mistake_is_named_and_an_error_has_its_line(grades):
     wrong, raised = (next(each for each in grades[name].outcomes if each.exercise.endswith("buddy-of"))
                      for name in ("wrong", "raises"))
