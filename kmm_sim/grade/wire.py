@@ -11,7 +11,7 @@ import json
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from itertools import islice
 from numbers import Number
 from operator import index
@@ -112,19 +112,27 @@ def _packed(value: Any, depth: int, seen: list[int]) -> Any:
         if isinstance(value, kind):
             return {tag: [_packed(entry, depth + 1, seen) for entry in islice(entries(value), ENTRIES)]}
     if isinstance(value, dict):
-        pairs = islice(dict.items(value), ENTRIES)
-        return {"m": [[_packed(key, depth + 1, seen), _packed(entry, depth + 1, seen)] for key, entry in pairs]}
+        return _pairs(dict.items(value), depth, seen)
     return _other(value, depth, seen)
 
 
+def _pairs(pairs: Iterable[tuple[Any, Any]], depth: int, seen: list[int]) -> Any:
+    return {"m": [[_packed(key, depth + 1, seen), _packed(entry, depth + 1, seen)]
+                  for key, entry in islice(pairs, ENTRIES)]}
+
+
 def _other(value: Any, depth: int, seen: list[int]) -> Any:
-    """Numbers and arrays of other makes, numpy's for one."""
+    """Numbers, arrays, lists and tables of other makes: numpy's, a deque, what ``values()`` gives."""
     if hasattr(type(value), "tolist"):
         return _packed(value.tolist(), depth + 1, seen)
     if hasattr(type(value), "__index__"):
         return _packed(index(value), depth + 1, seen)
     if isinstance(value, Number) and not isinstance(value, complex):
         return _packed(float(value), depth + 1, seen)  # type: ignore[arg-type]
+    if isinstance(value, Mapping):
+        return _pairs(((key, value[key]) for key in value), depth, seen)
+    if isinstance(value, Sequence | KeysView | ValuesView | ItemsView) and not isinstance(value, bytes):
+        return {"l": [_packed(entry, depth + 1, seen) for entry in islice(value, ENTRIES)]}
     return _opaque(value)
 
 

@@ -3,7 +3,9 @@
 import json
 import os
 import random
+from collections import UserList, deque
 from decimal import Decimal
+from types import MappingProxyType
 
 import numpy
 import pytest
@@ -33,6 +35,16 @@ def test_numbers_of_other_makes_arrive_as_numbers():
     assert there(range(3)) == [0, 1, 2]
     assert there(GFP_KERNEL) == 0xCC0
     assert there(float("inf")) == float("inf")
+
+
+def test_lists_and_tables_of_other_makes_arrive_as_lists_and_tables():
+    table = {"a": 1, "b": 2}
+    assert there(deque([1, 2])) == [1, 2]
+    assert there(table.values()) == [1, 2]
+    assert there(table.keys()) == ["a", "b"]
+    assert there(MappingProxyType(table)) == table
+    assert there(UserList([1, 2])) == [1, 2]
+    assert isinstance(there(b"12"), Opaque)
 
 
 class Endless(list):
