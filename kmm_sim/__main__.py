@@ -107,7 +107,8 @@ def _grade(options: argparse.Namespace) -> int:
 
 
 def _print_grade(each: Grade) -> None:
-    why = "" if each.status == "ok" else f"  {each.status}: {each.notes[0] if each.notes else ''}"
+    status = "" if each.status == "ok" else f"{each.status}: "
+    why = "" if each.outcomes else f"  {status}{each.notes[-1] if each.notes else ''}"
     print(f"{each.path}: {each.right} of {len(each.outcomes)} right, {each.attempted} attempted{why}", flush=True)
 
 

@@ -247,8 +247,11 @@ class _Notebook:
     def judged(self) -> list[dict[str, Any]]:
         """Run the notebook and judge each exercise of its chapters."""
         student, handed_in = self.run()
+        exercises = wanted(self.cells, self.task["chapters"], handed_in)
+        if not exercises:
+            self._say("it imports the exercises of no chapter, and answers none: name its chapter with --chapter")
         results = []
-        for exercise in wanted(self.cells, self.task["chapters"]):
+        for exercise in exercises:
             functions = any("function" in told for told in handed_in.get(exercise.name, ()))
             if functions and not student.alive and self.starts < STARTS and self.left() > 2:
                 student, again = self.run()
@@ -310,12 +313,14 @@ def _question(exercise: Exercise | Series, question: Any) -> Exercise:
     return exercise(seed, level=level) if good else exercise(1)
 
 
-def wanted(cells: list[str], chapters: list[str]) -> list[Exercise | Series]:
-    """Return the exercises of these chapters, or of those that the notebook names in an import."""
+def wanted(cells: list[str], chapters: list[str], answered: Iterable[str] = ()) -> list[Exercise | Series]:
+    """Return the exercises of these chapters, or of those that the notebook names in an import or has answered."""
     source = "\n".join(cells)
     named = chapters or [chapter for chapter in CHAPTERS if re.search(rf"\bimport\b[^\n]*\b{chapter}\b", source)
                          or f"kmm_sim.exercises.{chapter}" in source]
     pages = {chapter.replace("_", "-") for chapter in named}
+    if not chapters:
+        pages |= {name.partition("/")[0] for name in answered}
     return [each for each in all_exercises() if each.name.partition("/")[0] in pages]
 
 

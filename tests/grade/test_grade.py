@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from kmm_sim.__main__ import main
 from kmm_sim.exercises import CHAPTERS
 from kmm_sim.grade.grading import grade, write_csv, write_report
 from kmm_sim.grade.notebook import Broken, read_cells
@@ -288,6 +289,16 @@ def test_what_had_no_end_is_told_with_the_seconds_it_had(grades):
     assert grades["without an end"].notes == (said,)
     (text,) = (each.text for each in grades["function without an end"].outcomes if each.outcome == "raised")
     assert "stopped after 1.5 seconds" in text
+
+
+def test_a_chapter_is_known_by_its_answers_too_and_a_notebook_without_one_is_told(tmp_path, capsys):
+    other_way = "import importlib\nex = importlib.import_module('kmm_sim.exercises.' + 'getting_pages')"
+    (tmp_path / "another way.ipynb").write_text(ipynb([other_way, RIGHT_ORDERS]))
+    (tmp_path / "nothing.ipynb").write_text(ipynb(["x = 1"]))
+    main(["grade", *map(str, sorted(tmp_path.glob("*.ipynb")))])
+    another_way, nothing = sorted(capsys.readouterr().out.splitlines()[:2])
+    assert "1 of 3 right" in another_way
+    assert "--chapter" in nothing
 
 
 def test_cells_that_use_up_the_time_leave_some_for_functions(tmp_path):
