@@ -10,7 +10,8 @@ For each notebook there are two processes besides the one that was started:
     student    runs the notebook's cells and calls its functions when the judge asks; knows no seed
 
 What the student's process sends is data (`wire`): answers, and what functions returned.  It cannot send "right".  It
-has limits of time and memory, no network, nobody to send a signal to, and writes to a folder of its own (`fence`).
+has limits of time and memory, no network, nobody to send a signal to, reads what is Python's and the package's, and
+writes to a folder of its own (`fence`).
 
 Not protected: a notebook may hand in the book's own solution, which is public, or compute its answers by the
 simulator, which is what it is for; and where the kernel has neither seccomp nor Landlock (not Linux, or an old one),

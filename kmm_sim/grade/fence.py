@@ -16,7 +16,7 @@ import signal
 import sys
 from pathlib import Path
 
-__all__ = ["hide", "lifetime_of_parent", "limit", "raise_fence", "reap"]
+__all__ = ["hide", "lifetime_of_parent", "limit", "limit_memory", "raise_fence", "reap"]
 
 # <linux/prctl.h>, <linux/seccomp.h>, <linux/landlock.h>
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
@@ -38,14 +38,24 @@ X32 = 0x40000000
 
 def limit(memory: int, seconds: int) -> None:
     """Limit this process and its children: bytes of memory each, seconds of computing, sizes of files."""
-    for what, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0),
+    limit_memory(memory)
+    for what, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0),
                        (resource.RLIMIT_FSIZE, 64 << 20), (resource.RLIMIT_NOFILE, 256)):
-        _soft, hard = resource.getrlimit(what)
-        if hard != resource.RLIM_INFINITY:
-            most = min(most, hard)
-        resource.setrlimit(what, (most, most))
+        _at_most(what, most)
     if os.geteuid():
         resource.setrlimit(resource.RLIMIT_NPROC, (_processes() + 64,) * 2)
+
+
+def limit_memory(memory: int) -> None:
+    """Limit the bytes of memory of this process, and of each of its children."""
+    _at_most(resource.RLIMIT_AS, memory)
+
+
+def _at_most(what: int, most: int) -> None:
+    _soft, hard = resource.getrlimit(what)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(what, (most, most))
 
 
 def _processes() -> int:

@@ -38,6 +38,7 @@ __all__: list[str] = []
 
 HIDDEN_SEEDS = 3
 STARTS = 6
+OWN_MEMORY = 512 << 20
 ANSWERS = 10  # that are kept of one exercise
 START_SECONDS = 30.0  # for Python to start, and load what the exercises need
 RUN_SHARE = 0.75  # of the time that is left, for the cells; the rest is for calling their functions
@@ -336,6 +337,7 @@ def _main() -> None:
     fence.reap()
     fence.lifetime_of_parent(int(sys.argv[1]))
     task = json.load(sys.stdin)
+    fence.limit_memory((task["memory"] << 20) + OWN_MEMORY)  # what a notebook sends is kept here
     told: dict[str, Any] = {"status": "ok", "exercises": [], "notes": [], "fence": []}
     try:
         notebook = _Notebook(read_cells(Path(task["path"])), task)

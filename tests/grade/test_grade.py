@@ -257,6 +257,27 @@ def test_what_is_no_notebook_is_told_why(grades, name, words):
     assert words in grades[name].notes[0]
 
 
+FLOOD = """
+import os
+body = b'{"exercise": "%03d", "answer": {"l": [' + b"[]," * 600_000 + b"[]]}}"
+for number in range(100):
+    fake = body.replace(b"%03d", b"%03d" % number)
+    for fd in range(3, 64):
+        left = len(fake).to_bytes(4, "big") + fake
+        try:
+            while left:
+                left = left[os.write(fd, left):]
+        except OSError:
+            pass
+"""
+
+
+def test_who_floods_the_judge_costs_itself(tmp_path):
+    (tmp_path / "flood.ipynb").write_text(ipynb([IMPORT, FLOOD]))
+    (found,) = grade([tmp_path / "flood.ipynb"], seed=7, memory=256)
+    assert (found.status, found.notes) == ("crashed", ("MemoryError",))
+
+
 def test_nothing_is_left_over(grades, folder):
     assert not (folder / "marker").exists()
     assert (folder / "victim").read_text() == "precious"
