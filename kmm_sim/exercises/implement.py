@@ -2,13 +2,15 @@
 """Judging a function: call it with cases, smallest first, and say what the first failure means.
 
 The expected values are worked out before the reader's code runs.  If the function fails, its
-results are held against those of the known misconceptions; one that explains most of the
-failures is named, with the smallest case that shows it.
+results are held against those of the known misconceptions; one that contradicts nothing that was right
+and explains most of what was not is named, with the smallest case that shows it.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
+import dis
 import inspect
 import random
 import re
@@ -21,7 +23,7 @@ from kmm_sim.catalogue import _
 from kmm_sim.exercises.calling import Called, call, is_untouched, raised, refuses
 from kmm_sim.exercises.exercise import Exercise, Misconception
 from kmm_sim.exercises.questions import About
-from kmm_sim.exercises.reading import Blank, Malformed, describe, mapping
+from kmm_sim.exercises.reading import EXACT, Blank, Malformed, describe, mapping
 from kmm_sim.exercises.result import NotAttempted, Result, Right, Wrong
 from kmm_sim.exercises.state import Look
 
@@ -34,6 +36,22 @@ class Case:
 
     args: tuple[Any, ...]
     expected: Any
+
+
+_NOTHING = object()
+"""Stands for what an error or an answer of a wrong kind came to; None may be a right answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """What came of a case: the call, and its answer as plain values."""
+
+    case: Case
+    called: Called
+    got: Any
+
+    def is_right(self, asked: Function) -> bool:
+        return self.got is not _NOTHING and asked.wrong(self.case, self.got) is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +122,11 @@ def judge_function(asked: Function, answer: Any, rng: random.Random) -> Result:
     cases = [Case(args, _reference(asked, args)) for args in asked.cases(rng)]
     for case in cases:
         outcome = _try(asked, case, call(answer, *case.args))
+        if isinstance(outcome, Wrong):
+            own = dataclasses.replace(outcome, why=outcome.why or _rounding(answer, case))
+            return _explain(asked, answer, cases) or own
         if outcome is not None:
-            return _explain(asked, answer, cases) or outcome if isinstance(outcome, Wrong) else outcome
+            return outcome
     return Right(tried=len(cases))
 
 
@@ -138,7 +159,18 @@ def _try(asked: Function, case: Case, called: Called) -> Result | None:
     except Malformed as malformed:
         return Wrong(why=str(malformed), given=given, got=describe(asked.answer_in(called)), printed=called.printed)
     words = asked.wrong(case, got)
-    return None if words is None else _wrong(asked, case, got, called.printed, words=words)
+    return None if words is None else _wrong(asked, case, got, called.printed, "", words)
+
+
+def _rounding(answer: Callable[..., Any], case: Case) -> str:
+    """Say that a function divides by way of floats, if what is right is too large for one."""
+    code = getattr(answer, "__code__", None)
+    if code is None or not isinstance(case.expected, int) or case.expected < EXACT:
+        return ""
+    if not any(step.opname == "BINARY_OP" and step.argrepr in ("/", "/=") for step in dis.get_instructions(code)):
+        return ""
+    return _("There is a `/` in your function. It makes a float, which has 53 bits, and an address has 64: `int()` "
+             "comes too late. `//` divides whole numbers.")
 
 
 def _reference(asked: Function, args: tuple[Any, ...]) -> Any:
@@ -150,11 +182,10 @@ def _reference(asked: Function, args: tuple[Any, ...]) -> Any:
     return asked.read(copies[asked.result])
 
 
-def _wrong(asked: Function, case: Case, got: Any, printed: str, known: Misconception | None = None,
-           words: str = "") -> Wrong:
+def _wrong(asked: Function, case: Case, got: Any, printed: str, misconception: str, words: str) -> Wrong:
     return Wrong(
-        misconception=known.name if known else "",
-        why=known.words if known else words,
+        misconception=misconception,
+        why=words,
         given=asked.given(case.args),
         expected=describe(case.expected),
         got=describe(got),
@@ -164,33 +195,36 @@ def _wrong(asked: Function, case: Case, got: Any, printed: str, known: Misconcep
 
 
 def _explain(asked: Function, answer: Callable[..., Any], cases: Sequence[Case]) -> Wrong | None:
-    """Name the misconception that agrees with most of what came, on the smallest case that shows it.
+    """Name the misconception that explains most of what is wrong, on the smallest case that shows it.
 
-    It must explain more than half of the failures: a function may be wrong in its own way too.
+    Who has it would have got nothing right against it.  If something else is wrong too, its words say how far it goes.
     """
-    results = [(case, called, _plain(asked, called)) for case in cases for called in [call(answer, *case.args)]]
-    failures = sum(got is not None and asked.wrong(case, got) is not None for case, _called, got in results)
-    best = None
+    results = [_Came(case, called, _plain(asked, called)) for case in cases for called in [call(answer, *case.args)]]
+    right = [each for each in results if each.is_right(asked)]
+    wrong = [each for each in results if not each.is_right(asked)]
+    known, explained = None, wrong[:len(wrong) // 2]
     for misconception in asked.misconceptions:
-        agreed = [each for each in results if _agrees(asked, misconception, each[0], each[2])]
-        explained = [each for each in agreed if asked.wrong(each[0], each[2]) is not None]
-        if 2 * len(explained) > failures and (best is None or len(agreed) > best[0]):
-            best = len(agreed), misconception, explained[0]
-    if best is None:
+        agreed = [each for each in wrong if _agrees(asked, misconception, each)]
+        if len(agreed) > len(explained) and all(_agrees(asked, misconception, each) for each in right):
+            known, explained = misconception, agreed
+    if known is None:
         return None
-    _agreed, known, (case, called, got) = best
-    return _wrong(asked, case, got, called.printed, known)
+    first = explained[0]
+    words = known.words if len(explained) == len(wrong) else _(
+        "{words} (That explains {n} of the {total} results that are not right.)").format(
+        words=known.words, n=len(explained), total=len(wrong))
+    return _wrong(asked, first.case, first.got, first.called.printed, known.name, words)
 
 
 def _plain(asked: Function, called: Called) -> Any:
     try:
-        return asked.read(asked.answer_in(called)) if called.error is None else None
+        return asked.read(asked.answer_in(called)) if called.error is None else _NOTHING
     except (Blank, Malformed):
-        return None
+        return _NOTHING
 
 
-def _agrees(asked: Function, misconception: Misconception, case: Case, got: Any) -> bool:
-    if got is None:
+def _agrees(asked: Function, misconception: Misconception, came: _Came) -> bool:
+    wrong = _plain(asked, call(misconception.answer, *came.case.args))
+    if came.got is _NOTHING or wrong is _NOTHING:
         return False
-    wrong = asked.read(asked.answer_in(call(misconception.answer, *case.args)))
-    return bool(asked.symptom(case.expected, got) == asked.symptom(case.expected, wrong))
+    return bool(asked.symptom(came.case.expected, came.got) == asked.symptom(came.case.expected, wrong))

@@ -19,7 +19,7 @@ from typing import Any
 
 from kmm_sim.catalogue import _
 
-__all__ = ["Blank", "Malformed", "Reader", "address", "describe", "is_blank", "mapping", "number", "numbers",
+__all__ = ["EXACT", "Blank", "Malformed", "Reader", "address", "describe", "is_blank", "mapping", "number", "numbers",
            "sequence", "table", "text", "truth", "whole_number", "word", "words_of", "zone_names"]
 
 Reader = Callable[[Any, str], Any]
@@ -27,6 +27,10 @@ Reader = Callable[[Any, str], Any]
 
 LONGEST = 4096
 """No answer of any exercise has more entries; what is longer is cut off here, unread."""
+
+
+EXACT = 1 << 53
+"""Whole numbers from here on do not all have a float; addresses of 64 bits are among them."""
 
 
 class Malformed(Exception):
@@ -55,6 +59,9 @@ def whole_number(value: Any, what: str) -> int:
         pass
     if isinstance(value, Number) and not isinstance(value, complex):
         number = float(value)  # type: ignore[arg-type]
+        if float.is_integer(number) and abs(number) >= EXACT:
+            raise Malformed(_("{what} is {value}, which was rounded: `/` makes a float, and that has 53 bits. `//` "
+                              "divides whole numbers.").format(what=what, value=describe(value)))
         if float.is_integer(number):
             return float.__int__(number)
         raise Malformed(_("{what} should be a whole number, not {value}.").format(what=what, value=describe(value)))

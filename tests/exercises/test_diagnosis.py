@@ -1,0 +1,52 @@
+"""A known mistake is named only where it is one: it contradicts nothing that the reader got right."""
+
+import pytest
+
+from kmm_sim.exercises import getting_pages, pages, the_stack
+from kmm_sim.mm.page import PAGE_OFFSET, VMEMMAP_START
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_who_rounds_to_the_nearest_call_is_not_told_of_return_addresses(seed):
+    result = the_stack.depth.check(lambda frame, size: round((size - 264) / (frame + 8)), seed=seed)
+    assert (result.misconception, result.why) == ("", "")
+
+
+@pytest.mark.parametrize("answer", [
+    lambda sp: (sp - 1) & ~8191,
+    lambda sp: int(sp / 8192) * 8192,
+    lambda sp: 0 if sp % 8192 == 0 else sp & ~8191,
+])
+def test_a_stack_found_for_most_pointers_is_not_one_of_another_size(answer):
+    assert the_stack.thread_info.check(answer).misconception == ""
+
+
+def test_one_wrong_order_is_not_all_orders():
+    for answer in ({1: 0, 4096: 0, 4097: 1, 12288: 3, 20000: 3}, lambda size: len(bin((size - 1) // 4096)) - 2):
+        result = getting_pages.get_order.check(answer)
+        assert (result.outcome, result.misconception) == ("wrong", "")
+
+
+def test_a_mistake_beside_another_says_how_far_it_goes():
+    def rounds_down_and_errs_at_20000(size):
+        return 7 if size == 20000 else max(0, (size // 4096).bit_length() - 1)
+
+    result = getting_pages.get_order.check(rounds_down_and_errs_at_20000)
+    assert result.misconception == "rounds down"
+    assert "results that are not right.)" in result.why
+
+
+@pytest.mark.parametrize("answer", [
+    lambda addr: VMEMMAP_START + (addr - PAGE_OFFSET) / 4096 * 64,
+    lambda addr: int(VMEMMAP_START + (addr - PAGE_OFFSET) / 4096 * 64),
+    lambda addr: VMEMMAP_START + int(addr / 4096 - PAGE_OFFSET / 4096) * 64,
+])
+def test_an_address_that_was_a_float_is_told_so(answer):
+    result = pages.page_of.check(answer)
+    assert result.misconception == ""
+    assert "`//` divides whole numbers" in result.why
+
+
+def test_a_float_where_a_known_mistake_explains_everything_is_not_the_matter():
+    result = pages.page_of.check(lambda addr: VMEMMAP_START + int((addr - PAGE_OFFSET) / 4096))
+    assert result.misconception == "forgets the size"
