@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dis
+import functools
 import inspect
 import io
 import linecache
@@ -21,7 +22,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from kmm_sim.catalogue import _
@@ -97,6 +98,7 @@ def limited() -> Iterator[None]:
 
     def each_call(frame: FrameType, event: str, arg: Any) -> Any:
         if _is_readers(frame.f_code.co_filename):
+            frame.f_trace_opcodes = _jumps_to_itself(frame.f_code)
             return each_line(frame, event, arg)
         return None
 
@@ -105,6 +107,15 @@ def limited() -> Iterator[None]:
         yield
     finally:
         sys.settrace(None)
+
+
+@functools.lru_cache
+def _jumps_to_itself(code: CodeType) -> bool:
+    """Return whether a loop is one instruction: ``while True: pass``, in one line.
+
+    Python 3.11 counts a jump backward as a line, but not one to itself; such code is traced by its instructions.
+    """
+    return any(step.opname == "JUMP_BACKWARD" and step.argval == step.offset for step in dis.get_instructions(code))
 
 
 def is_untouched(answer: object) -> bool:

@@ -1,5 +1,6 @@
 """The reader's function is called so that it cannot hurt the check, and its error is shown where it happened."""
 
+import subprocess
 import sys
 
 import pytest
@@ -61,6 +62,26 @@ def test_recursion_without_an_end_is_said_so():
     result = ex.buddy_of.check(answer)
     assert result.error == "RecursionError"
     assert "calls itself without an end" in repr(result)
+
+
+ENDLESS = """
+from kmm_sim.exercises import calling
+calling.LIMIT = 0.1
+
+def answer():
+    {loop}
+
+print(type(calling.call(answer).error).__name__)
+"""
+
+
+@pytest.mark.parametrize("loop", ["while True: pass", "while 1: continue", "while 1: ...", "while not 0: 1",
+                                  "[0 for _ in iter(int, 1)]", "def inner():\n        while True: pass\n    inner()"])
+def test_a_loop_of_one_line_without_an_end_is_stopped(loop):
+    code = ENDLESS.format(loop=loop)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20,
+                           check=True)
+    assert ended.stdout == "NoEnd\n"
 
 
 def test_an_error_whose_text_raises():
