@@ -11,21 +11,34 @@ from kmm_sim.exercises import CHAPTERS, Exercise, Right, Series, all_exercises
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = list(all_exercises())
+SAID_BY_THE_PAGE = {"pages/overhead", "zones/marks", "kmalloc/waste"}
+"""Their pages say all that their cards do."""
 
 
 def chapter_of(name: str) -> str:
     return (ROOT / "book" / f"{name.partition('/')[0]}.md").read_text(encoding="utf-8")
 
 
+def place_of(name: str) -> str:
+    """The part of its chapter that an exercise has."""
+    text, label = chapter_of(name), name.replace("/", "-")
+    place = text.find(f":label: {label}\n")
+    assert place >= 0, f"no {{exercise}} with the label {label}"
+    return text[place:].partition("```{exercise}")[0].partition("\n## ")[0]
+
+
 @pytest.mark.parametrize("exercise", ALL, ids=lambda each: each.name)
 def test_an_exercise_stands_in_its_chapter_under_its_label(exercise):
     """The page of progress links to the label; the answer is handed in, a hint and the solution can be had."""
-    text = chapter_of(exercise.name)
-    place = text.find(f":label: {exercise.name.replace('/', '-')}\n")
-    assert place >= 0, f"no {{exercise}} with the label {exercise.name.replace('/', '-')}"
-    until_the_next = text[place:].partition("```{exercise}")[0].partition("\n## ")[0]
     for call in (".check(", ".hint()", ".solution()"):
-        assert call in until_the_next, f"no {call} in its cells"
+        assert call in place_of(exercise.name), f"no {call} in its cells"
+
+
+@pytest.mark.parametrize("exercise", [each for each in ALL if isinstance(each, Exercise) and
+                                      (each.parts or each.given) and each.name not in SAID_BY_THE_PAGE],
+                         ids=lambda each: each.name)
+def test_the_page_shows_the_card_of_an_exercise_that_asks_more_than_one_thing(exercise):
+    assert re.search(r"^```\{code-cell\} ipython3\nex\.\w+\n```$", place_of(exercise.name), re.MULTILINE)
 
 
 def test_no_label_is_without_an_exercise():
