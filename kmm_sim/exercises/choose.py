@@ -94,7 +94,14 @@ def _ask(each: Situation, read: Reader, with_reasons: bool) -> Ask:
     first, *others = every if with_reasons else list(each.choices)
     return Ask(key=each.key, words=each.words, right=first, also=tuple(others), read=read,
                alike=_alike(each) if with_reasons else None,
-               says=_("Look at this one again: what may the caller do there, and what does it need?"))
+               says=lambda got: _unnamed(each, got, with_reasons))
+
+
+def _unnamed(each: Situation, got: Any, with_reasons: bool) -> str:
+    """Say of a wrong answer without a name whether it is the choice that is wrong, or only the reason."""
+    if with_reasons and got[0] in each.choices:
+        return _("The choice is right, and the reason is another one.")
+    return _("Look at this one again: another choice is right here.")
 
 
 def _alike(each: Situation) -> Callable[[Any, Any], bool]:

@@ -95,6 +95,8 @@ mapping = choose(
     situations=(
         Situation(key="own", words=_("a page that you got with GFP_KERNEL"), right="page_address", wrong={
             "kmap": _("A page that was asked for without `__GFP_HIGHMEM` is never high memory: it has an address."),
+            "kmap_local_page": _("It works, and is more than you need: this page is never high memory. Its address is "
+                                 "always there, and nothing has to be unmapped."),
         }),
         Situation(key="user", words=_("a page of a file, to copy a few bytes"), right="kmap_local_page", wrong={
             "page_address": _("Such a page may be high memory on 32 bits, and then this returns NULL."),

@@ -45,8 +45,9 @@ class Ask:
 
     ``key`` names it in the answer (text or a whole number), ``words`` ask it in the card, ``right`` is
     the answer, as plain as ``read`` gives it; ``also`` are others that are as right.  ``close`` is the
-    relative error that is allowed (for numbers).  ``says`` is what to say if just this one is wrong,
-    ``given`` what stands beside "for" then.  ``alike`` compares a wrong answer with a misconception's.
+    relative error that is allowed (for numbers).  ``says`` takes a wrong answer that no misconception leads to, and
+    returns what to say of it; ``given`` is what stands beside "for" then.  ``alike`` compares a wrong answer with a
+    misconception's.
     """
 
     key: str | int
@@ -55,7 +56,7 @@ class Ask:
     read: Reader = whole_number
     also: tuple[Any, ...] = ()
     close: float = 0.0
-    says: str = ""
+    says: Callable[[Any], str] = lambda got: _("This answer is not right.")
     given: str = ""
     alike: Callable[[Any, Any], bool] | None = None
 
@@ -96,7 +97,7 @@ def judge_answers(asked: Asked, answer: Any) -> Result:
         return Right(tried=len(asked.asks), next=asked.next)
     broken = "" if malformed else asked.rules(got)
     known, ask = _known(asked, got, wrong)
-    words = known.words if known else broken or ask.says or _("This answer is not right.")
+    words = known.words if known else broken or ask.says(got[ask.key])
     if known is None or not _explains_most(known, got, wrong):
         words = _counted(words, len(wrong), len(asked.asks))
     return Wrong(

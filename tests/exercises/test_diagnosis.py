@@ -2,7 +2,7 @@
 
 import pytest
 
-from kmm_sim.exercises import getting_pages, pages, the_stack
+from kmm_sim.exercises import buddy_system, getting_pages, gfp_flags, high_memory_and_per_cpu, pages, the_stack
 from kmm_sim.mm.page import PAGE_OFFSET, VMEMMAP_START
 
 
@@ -50,3 +50,22 @@ def test_an_address_that_was_a_float_is_told_so(answer):
 def test_a_float_where_a_known_mistake_explains_everything_is_not_the_matter():
     result = pages.page_of.check(lambda addr: VMEMMAP_START + int((addr - PAGE_OFFSET) / 4096))
     assert result.misconception == "forgets the size"
+
+
+def with_one(exercise, key, answer):
+    return exercise.check(exercise.right_answers[0] | {key: answer})
+
+
+def test_a_choice_without_a_caller_is_not_told_of_one():
+    for exercise, key, answer in ((buddy_system.whose_list, "urgent", "U"), (gfp_flags.decode, "0xcc0", "GFP_USER")):
+        assert "another choice is right here" in with_one(exercise, key, answer).why
+
+
+def test_a_right_choice_for_a_wrong_reason_is_told_which_of_them_is_wrong():
+    where = the_stack.elsewhere
+    assert "The choice is right" in with_one(where, "counter", ("stack", "no bound")).why
+    assert "another choice is right here" in with_one(where, "counter", ("loop", "small and short")).why
+
+
+def test_a_call_that_works_but_does_more_than_is_needed_is_told_so():
+    assert "more than you need" in with_one(high_memory_and_per_cpu.mapping, "own", "kmap_local_page").why
