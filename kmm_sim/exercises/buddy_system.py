@@ -214,8 +214,9 @@ def _spoiled(pfns: tuple[int, ...], rng: random.Random) -> Score:
     left = any(block.order == 3 for block in snapshot(state.machine()).allocated.values())
     empty = [block for block in range(8) if not any(pfn // 8 == block for pfn in pfns)]
     if left:
-        name = "all in one place" if len(empty) >= 6 else "a block is left"
-        return Score(value=64.0, misconception=name, state=state)
+        name = "all in one place" if len(pfns) > 8 - len(empty) and len(empty) >= 6 else "a block is left"
+        return Score(value=None, misconception=name, state=state, got=_("pages {first} to {last} are free").format(
+            first=8 * empty[0], last=8 * empty[0] + 7))
     name = "every other page" if len(pfns) >= 32 else "more than one in eight" if len(pfns) > 8 else ""
     return Score(value=float(len(pfns)), misconception=name, state=state)
 

@@ -23,9 +23,14 @@ __all__ = ["Score", "design"]
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What a design reached.  ``words`` say what holds it back, ``misconception`` names it if it is a known one."""
+    """What a design reached.
 
-    value: float
+    ``value`` is None if it does not do what was asked at all; ``got`` says what came of it then.  ``words`` say what
+    holds it back, ``misconception`` names it if it is a known one.
+    """
+
+    value: float | None
+    got: str = ""
     words: str = ""
     misconception: str = ""
     state: Look | None = None
@@ -45,8 +50,7 @@ def design(*, read: Callable[[Any], Any], play: Callable[[Any, random.Random], S
     def judge(answer: Any, rng: random.Random) -> Result:
         attempt = read(answer)
         score = play(attempt, rng)
-        reached = score.value >= enough if better == "more" else score.value <= enough
-        if reached:
+        if score.value is not None and (score.value >= enough if better == "more" else score.value <= enough):
             return Right(score=score.value, next=_("Your score: {score} {unit}. The best we know of: {best}.").format(
                 score=f"{score.value:g}", unit=unit, best=f"{best:g}"))
         return Wrong(
@@ -55,7 +59,8 @@ def design(*, read: Callable[[Any], Any], play: Callable[[Any, random.Random], S
             given=_("your design"),
             expected=(_("at least {enough} {unit}") if better == "more" else _("at most {enough} {unit}")).format(
                 enough=f"{enough:g}", unit=unit),
-            got=_("{score} {unit}").format(score=f"{score.value:g}", unit=unit), state=score.state, score=score.value)
+            got=score.got if score.value is None else _("{score} {unit}").format(score=f"{score.value:g}", unit=unit),
+            state=score.state, score=score.value)
 
     return Exercise(
         name=about["name"], title=about["title"], kind="design", level=about["level"], task=about["task"],

@@ -43,7 +43,7 @@ def place() -> Path | None:
 
 
 def note(name: str, outcome: str, score: float | None = None) -> None:
-    """Note one check of the exercise ``name``; what was right once stays right."""
+    """Note one check of the exercise ``name``; what was right once stays right, and keeps the score that it had."""
     try:
         path = place()
         if path is not None and outcome in KEPT:
@@ -60,8 +60,10 @@ def _note(path: Path, name: str, outcome: str, score: float | None) -> None:
              "first": before.get("first", today)}
     if outcome == "right" or "right" in before:
         entry["right"] = before.get("right", today)
-    if score is not None or "score" in before:
-        entry["score"] = before.get("score") if score is None else score
+    if score is None or (outcome != "right" and before.get("outcome") == "right"):
+        score = before.get("score", score)
+    if score is not None:
+        entry["score"] = score
     everything["exercises"][name] = entry
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".json", encoding="utf-8", delete=False) as file:

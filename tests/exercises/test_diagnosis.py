@@ -69,3 +69,12 @@ def test_a_right_choice_for_a_wrong_reason_is_told_which_of_them_is_wrong():
 
 def test_a_call_that_works_but_does_more_than_is_needed_is_told_so():
     assert "more than you need" in with_one(high_memory_and_per_cpu.mapping, "own", "kmap_local_page").why
+
+
+@pytest.mark.parametrize(("pages", "mistake", "free"), [
+    ([], "a block is left", "pages 0 to 7"), ([7, 8], "a block is left", "pages 16 to 23"),
+    ([1], "a block is left", "pages 8 to 15"), ([0, 1], "all in one place", "pages 8 to 15"),
+])
+def test_a_design_that_does_not_do_what_was_asked_has_no_score(pages, mistake, free):
+    result = buddy_system.spoil.check(pages)
+    assert (result.misconception, result.got, result.score) == (mistake, f"{free} are free", None)

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from kmm_sim.exercises import buddy_system, progress
 from kmm_sim.exercises import getting_pages as ex
-from kmm_sim.exercises import progress
 
 RIGHT = {1: 0, 4096: 0, 4097: 1, 12288: 2, 20000: 3}
 WRONG = RIGHT | {20000: 2}
@@ -49,6 +49,16 @@ def test_tries_are_counted_and_what_was_right_stays_right(file):
     assert (entry(file)["outcome"], entry(file)["tries"]) == ("right", 3)
     assert "1 of 3" in repr(progress.show())
     assert list(file.parent.iterdir()) == [file], "nothing is left over"
+
+
+def test_a_score_that_was_right_is_not_lost_to_a_later_try(file):
+    def tried(answer):
+        buddy_system.spoil.check(answer)
+        return json.loads(file.read_text())["exercises"]["buddy-system/spoil"].get("score")
+
+    best = list(range(0, 64, 8))
+    assert [tried(answer) for answer in ([], list(range(0, 64, 4)), best, list(range(64)), [], best)] == [
+        None, 16, 8, 8, 8, 8]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": "other"}', "[" * 100_000, "x" * 2_000_000,

@@ -61,14 +61,15 @@ export function note(kind, name, outcome, score) {
   return keep(progress);
 }
 
-/** Of two entries for the same thing, what both know. */
+/** Of two entries for the same thing, what both know; the score of the one that was right, or else the later. */
 export function better(one, other) {
   const both = { outcome: one.outcome === "right" ? "right" : other.outcome, tries: Math.max(one.tries, other.tries) };
   for (const day of ["first", "right"]) {
     const [earliest] = [one[day], other[day]].filter(Boolean).sort();
     if (earliest) both[day] = earliest;
   }
-  const score = other.score ?? one.score;
+  const [later, earlier] = one.outcome === "right" && other.outcome !== "right" ? [one, other] : [other, one];
+  const score = later.score ?? earlier.score;
   if (score !== undefined) both.score = score;
   return both;
 }
