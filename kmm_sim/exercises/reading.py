@@ -174,7 +174,7 @@ def sequence(value: Any, what: str) -> tuple[Any, ...]:
         raise Blank
     if isinstance(value, set | frozenset):
         raise Malformed(_("{what} should be a list: a set has no order.").format(what=what))
-    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping) or _runs_once(value):
+    if not _is_list(value):
         raise Malformed(_("{what} should be a list, not {value}.").format(what=what, value=_kind(value)))
     entries = tuple(islice(value, LONGEST + 1))
     if len(entries) > LONGEST:
@@ -187,7 +187,7 @@ def mapping(value: Any, what: str) -> dict[int, Any]:
     if is_blank(value):
         raise Blank
     if not isinstance(value, Mapping):
-        return dict(enumerate(sequence(value, what)))
+        return dict(enumerate(_values(value, what)))
     keys = tuple(islice(value, LONGEST + 1))
     if len(keys) > LONGEST:
         raise Malformed(_("{what} has more than {longest} entries.").format(what=what, longest=LONGEST))
@@ -208,7 +208,7 @@ def table(value: Any, keys: Sequence[Any], what: str) -> dict[Any, Any]:
     if isinstance(value, Mapping):
         found = {_key(key): value[key] for key in islice(value, LONGEST)}
     else:
-        entries = sequence(value, what)
+        entries = _values(value, what)
         if len(entries) != len(keys):
             raise Malformed(_("{what} has {n} entries; there are {wanted} questions.").format(
                 what=what, n=len(entries), wanted=len(keys)))
@@ -217,6 +217,14 @@ def table(value: Any, keys: Sequence[Any], what: str) -> dict[Any, Any]:
     if missing:
         raise Malformed(_("There is no answer for {missing}.").format(missing=", ".join(map(str, missing))))
     return {key: found[_key(key)] for key in keys}
+
+
+def _values(value: Any, what: str) -> tuple[Any, ...]:
+    """Return the entries of a list that stands for a dict; what is neither is told of both."""
+    if isinstance(value, set | frozenset) or not _is_list(value):
+        raise Malformed(_("{what} should be a dict with the keys that the cell has, or a list of the values, not "
+                          "{value}.").format(what=what, value=describe(value) if value is None else _kind(value)))
+    return sequence(value, what)
 
 
 def _key(key: Any) -> Any:
@@ -250,8 +258,9 @@ def _kind(value: Any) -> str:
     return f"{describe(value)} ({_type_name(value)})"
 
 
-def _runs_once(value: Any) -> bool:
-    return hasattr(value, "__next__")
+def _is_list(value: Any) -> bool:
+    runs_once = hasattr(value, "__next__")
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) and not runs_once
 
 
 def _type_name(value: Any) -> str:
