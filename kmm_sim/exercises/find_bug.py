@@ -173,15 +173,22 @@ def _misconceptions(snippet: Snippet) -> list[Misconception]:
 
 def _read(snippet: Snippet, answer: Any) -> Found:
     """Return the lines and names of an answer: a dict, or a list of pairs, or one pair."""
-    what = _("Your answer")
     if isinstance(answer, Mapping):
         pairs = [(line, answer[line]) for line in list(answer)[:100]]
     else:
-        entries = sequence(answer, what)
+        entries = _listed(answer)
         lone = len(entries) == 2 and hasattr(entries[0], "__index__") and not isinstance(entries[0], bool)
         pairs = [entries] if lone else [sequence(entry, _("Each entry of your answer")) for entry in entries]
     name = word(tuple(snippet.names))
     return frozenset(pair for entry in pairs for pair in _pair(snippet, entry, name))
+
+
+def _listed(answer: Any) -> tuple[Any, ...]:
+    try:
+        return sequence(answer, _("Your answer"))
+    except Malformed:
+        raise Malformed(_("Your answer should be a dict of lines and what is wrong there, or a list of such pairs, not "
+                          "{value}.").format(value=describe(answer))) from None
 
 
 def _pair(snippet: Snippet, entry: tuple[Any, ...], name: Reader) -> list[tuple[int, str]]:

@@ -78,3 +78,9 @@ def test_a_call_that_works_but_does_more_than_is_needed_is_told_so():
 def test_a_design_that_does_not_do_what_was_asked_has_no_score(pages, mistake, free):
     result = buddy_system.spoil.check(pages)
     assert (result.misconception, result.got, result.score) == (mistake, f"{free} are free", None)
+
+
+@pytest.mark.parametrize("answer", [None, {6}, 6], ids=repr)
+def test_what_is_no_table_of_lines_is_told_of_dicts_too(answer):
+    assert f"a dict of lines and what is wrong there, or a list of such pairs, not {answer}." in \
+        gfp_flags.isr.check(answer).why
