@@ -57,6 +57,7 @@ address = implement(
            "`mapped` has the addresses, by pfn, that `kmap()` has given. Return 0 where there is none."),
     template="def page_address(pfn, mapped):\n    ...\n",
     asked=Function(
+        hexadecimal=("pfn", "mapped", "return"),
         parameters=("pfn", "mapped"), cases=_pages, reference=_address,
         read=lambda value: whole_number(value, _("An address")),
         misconceptions=(

@@ -23,7 +23,7 @@ from kmm_sim.catalogue import _
 from kmm_sim.exercises.calling import Called, call, is_untouched, raised, refuses
 from kmm_sim.exercises.exercise import Exercise, Misconception
 from kmm_sim.exercises.questions import About
-from kmm_sim.exercises.reading import EXACT, Blank, Malformed, describe, mapping
+from kmm_sim.exercises.reading import EXACT, Blank, Malformed, describe, in_hex, mapping
 from kmm_sim.exercises.result import NotAttempted, Result, Right, Wrong
 from kmm_sim.exercises.state import Look
 
@@ -60,7 +60,7 @@ class Function:
 
     ``read`` turns what it returned into plain values or raises Malformed; ``symptom`` picks from
     (expected, got) the part that shows a mistake; ``state`` is where a case can be looked
-    at, or None.
+    at, or None.  ``hexadecimal`` names the parameters that are addresses, and ``return`` if the answer is one.
     """
 
     parameters: tuple[str, ...]
@@ -72,10 +72,16 @@ class Function:
     state: Callable[..., Look | None] = lambda *args: None
     result: int | None = None
     accept: Callable[[tuple[Any, ...], Any, Any], str] | None = None
+    hexadecimal: tuple[str, ...] = ()
 
     def given(self, args: Sequence[Any]) -> str:
         """Write a case's input: ``pfn = 8, order = 1``."""
-        return ", ".join(f"{name} = {value}" for name, value in zip(self.parameters, args, strict=True))
+        return ", ".join(f"{name} = {in_hex(value) if name in self.hexadecimal else value}"
+                         for name, value in zip(self.parameters, args, strict=True))
+
+    def shown(self, answer: Any) -> str:
+        """Write an answer."""
+        return in_hex(answer) if "return" in self.hexadecimal else describe(answer)
 
     def wrong(self, case: Case, got: Any) -> str | None:
         """Return None if ``got`` is right, or what is wrong with it (perhaps no words)."""
@@ -187,8 +193,8 @@ def _wrong(asked: Function, case: Case, got: Any, printed: str, misconception: s
         misconception=misconception,
         why=words,
         given=asked.given(case.args),
-        expected=describe(case.expected),
-        got=describe(got),
+        expected=asked.shown(case.expected),
+        got=asked.shown(got),
         printed=printed,
         state=asked.state(*case.args),
     )

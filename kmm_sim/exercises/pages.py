@@ -115,6 +115,7 @@ page_of = implement(
            "the middle of a page. The direct map begins at 0xffff888000000000, the array at 0xffffea0000000000."),
     template="def struct_page(addr):\n    ...\n",
     asked=Function(
+        hexadecimal=("addr", "return"),
         parameters=("addr",), cases=_addresses, reference=lambda addr: VMEMMAP_START + virt_to_pfn(addr) * 64,
         read=lambda value: whole_number(value, _("The address")),
         misconceptions=(

@@ -17,7 +17,7 @@ from typing import Any, NotRequired, TypedDict
 from kmm_sim.catalogue import _
 from kmm_sim.exercises.card import Part
 from kmm_sim.exercises.exercise import Misconception
-from kmm_sim.exercises.reading import Blank, Malformed, Reader, describe, table, whole_number
+from kmm_sim.exercises.reading import Blank, Malformed, Reader, address, describe, in_hex, table, whole_number
 from kmm_sim.exercises.result import Result, Right, Wrong
 from kmm_sim.exercises.state import Look
 
@@ -104,8 +104,8 @@ def judge_answers(asked: Asked, answer: Any) -> Result:
         misconception=known.name if known else "",
         why=f"{malformed} {words}".strip(),
         given=ask.given or (f"{ask.key}: {ask.words}" if ask.words else str(ask.key)),
-        expected=shown(ask.right) if asked.reveal else "",
-        got=shown(got[ask.key]),
+        expected=shown(ask, ask.right) if asked.reveal else "",
+        got=shown(ask, got[ask.key]),
         state=asked.states.get(known.name if known else "", asked.state),
     )
 
@@ -163,8 +163,10 @@ def _leads_to(ask: Ask, known: Misconception, got: Mapping[Any, Any]) -> bool:
     return bool(got[ask.key] == said)
 
 
-def shown(value: Any) -> str:
+def shown(ask: Ask, value: Any) -> str:
     """Write an answer as a reader would type it."""
+    if ask.read is address:
+        return in_hex(value)
     if isinstance(value, frozenset):
         return describe(sorted(value))
     return describe(list(value)) if isinstance(value, tuple) else describe(value)

@@ -19,8 +19,8 @@ from typing import Any
 
 from kmm_sim.catalogue import _
 
-__all__ = ["EXACT", "Blank", "Malformed", "Reader", "address", "describe", "is_blank", "mapping", "number", "numbers",
-           "sequence", "table", "text", "truth", "whole_number", "word", "words_of", "zone_names"]
+__all__ = ["EXACT", "Blank", "Malformed", "Reader", "address", "describe", "in_hex", "is_blank", "mapping", "number",
+           "numbers", "sequence", "table", "text", "truth", "whole_number", "word", "words_of", "zone_names"]
 
 Reader = Callable[[Any, str], Any]
 """Turns a value of the reader's into a plain one; the text says in messages what the value is."""
@@ -242,6 +242,14 @@ def describe(value: Any) -> str:
         return f"<{_type_name(value)}>"
 
 
+def in_hex(value: Any) -> str:
+    """Return the same with its numbers in hexadecimal, as addresses are read."""
+    try:
+        return str.__str__(_hex.repr(value))
+    except BaseException:
+        return describe(value)
+
+
 def _kind(value: Any) -> str:
     """Say what sort of thing was given instead, with a word on the ones that surprise."""
     if value is None:
@@ -267,6 +275,16 @@ def _type_name(value: Any) -> str:
     return str(type.__getattribute__(type(value), "__name__"))
 
 
-_short = reprlib.Repr()
-_short.maxlist = _short.maxtuple = _short.maxdict = 16
-_short.maxother = _short.maxstring = _short.maxlong = 80
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = 16
+        self.maxother = self.maxstring = self.maxlong = 80
+
+
+class _Hex(_Short):
+    def repr_int(self, x: int, level: int) -> str:
+        return hex(x) if 9 < abs(x) < 1 << 64 else super().repr_int(x, level)
+
+
+_short, _hex = _Short(), _Hex()

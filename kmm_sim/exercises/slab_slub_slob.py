@@ -326,6 +326,7 @@ encode = implement(
            "instead of the pointer `ptr`: pointer XOR secret XOR the address with its eight bytes in reverse order."),
     template="def encode(ptr, secret, where):\n    ...\n",
     asked=Function(
+        hexadecimal=("ptr", "secret", "where", "return"),
         parameters=("ptr", "secret", "where"),
         cases=_pointers,
         reference=_by_bytes,

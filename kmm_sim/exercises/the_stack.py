@@ -61,6 +61,7 @@ thread_info = implement(
            "`thread_info(sp)`: its address, for any stack pointer within the stack."),
     template="def thread_info(sp):\n    return ...\n",
     asked=Function(
+        hexadecimal=("sp", "return"),
         parameters=("sp",), cases=_stack_pointers, reference=_by_mask,
         read=lambda value: whole_number(value, _("The address")),
         misconceptions=(

@@ -100,6 +100,7 @@ walk = implement(
            "offset in the page, as five numbers."),
     template="def walk(addr):\n    pgd = pud = pmd = pte = offset = ...\n    return pgd, pud, pmd, pte, offset\n",
     asked=Function(
+        hexadecimal=("addr",),
         parameters=("addr",), cases=_addresses, reference=_by_shifting,
         read=lambda value: numbers(value, _("The indexes")),
         misconceptions=(
@@ -182,6 +183,7 @@ lowest_hole = implement(
            "Return None where nothing fits."),
     template="def place(holes, size):\n    ...\n",
     asked=Function(
+        hexadecimal=("holes", "return"),
         parameters=("holes", "size"), cases=_holes, reference=_first_hole, read=_read_hole,
         misconceptions=(
             Misconception("forgets the guard page", _(

@@ -1,8 +1,19 @@
 """A known mistake is named only where it is one: it contradicts nothing that the reader got right."""
 
+import re
+
 import pytest
 
-from kmm_sim.exercises import buddy_system, getting_pages, gfp_flags, high_memory_and_per_cpu, pages, the_stack
+from kmm_sim.exercises import (
+    buddy_system,
+    getting_pages,
+    gfp_flags,
+    high_memory_and_per_cpu,
+    pages,
+    slab_slub_slob,
+    the_stack,
+    vmalloc,
+)
 from kmm_sim.mm.page import PAGE_OFFSET, VMEMMAP_START
 
 
@@ -84,3 +95,18 @@ def test_a_design_that_does_not_do_what_was_asked_has_no_score(pages, mistake, f
 def test_what_is_no_table_of_lines_is_told_of_dicts_too(answer):
     assert f"a dict of lines and what is wrong there, or a list of such pairs, not {answer}." in \
         gfp_flags.isr.check(answer).why
+
+
+@pytest.mark.parametrize("exercise", [pages.page_of, the_stack.thread_info, slab_slub_slob.encode,
+                                      high_memory_and_per_cpu.address, vmalloc.lowest_hole, vmalloc.walk],
+                         ids=lambda each: each.name)
+def test_addresses_are_shown_in_hexadecimal(exercise):
+    for mistake in exercise.misconceptions:
+        result = exercise.check(mistake.answer)
+        shown = result.given.partition(", size")[0] + ("" if exercise is vmalloc.walk else result.expected + result.got)
+        assert not re.search(r"\b[1-9]\d{3,}\b", shown), shown
+
+
+def test_an_address_handed_in_is_shown_in_hexadecimal():
+    right = pages.three_numbers.right_answers[0]
+    assert pages.three_numbers.check(right | {"physical": 0x12345}).got == "0x12345"

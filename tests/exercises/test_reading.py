@@ -11,6 +11,7 @@ from kmm_sim.exercises.reading import (
     Malformed,
     address,
     describe,
+    in_hex,
     mapping,
     number,
     numbers,
@@ -102,6 +103,13 @@ def test_anything_can_be_described_shortly():
     assert describe(10**5000) == "<int>"
     assert len(describe("x" * 10**6)) < 100
     assert len(describe(list(range(10**6)))) < 200
+
+
+def test_addresses_are_in_hexadecimal_wherever_they_stand():
+    assert in_hex([(0, 0x2000), {0x38000: None}]) == "[(0, 0x2000), {0x38000: None}]"
+    assert in_hex(-4096) == "-0x1000"
+    assert in_hex(10**5000) == "<int>"
+    assert (in_hex(True), in_hex(9), in_hex(0.5)) == ("True", "9", "0.5")
 
 
 @pytest.mark.parametrize("way", ["GFP_KERNEL", "gfp_kernel", " GFP KERNEL ", "gfp-kernel", 0xCC0])
