@@ -161,6 +161,7 @@ def _holes(rng: random.Random) -> Iterator[tuple[list[tuple[int, int]], int]]:
     yield [(0, 0x2000), (0x3000, 0x9000)], 8192
     yield [(0, 0x2000), (0x20000, 0x24000), (0x8000, 0x12000)], 5000
     yield [(0, 0x3000)], 12288
+    yield [(0x10000, 0x14000), (0x4000, 0x6000)], 4096
     for _case in range(40):
         edges = sorted(rng.sample(range(64), 2 * rng.randrange(1, 6)))
         holes = [(4096 * low, 4096 * high) for low, high in zip(edges[::2], edges[1::2], strict=True)]

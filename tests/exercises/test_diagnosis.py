@@ -110,3 +110,8 @@ def test_addresses_are_shown_in_hexadecimal(exercise):
 def test_an_address_handed_in_is_shown_in_hexadecimal():
     right = pages.three_numbers.right_answers[0]
     assert pages.three_numbers.check(right | {"physical": 0x12345}).got == "0x12345"
+
+
+def test_that_a_hole_must_be_larger_passes_under_no_seed():
+    answer = next(each.answer for each in vmalloc.lowest_hole.misconceptions if each.name == "must be larger")
+    assert vmalloc.lowest_hole.check(answer, seed=21).misconception == "must be larger"
