@@ -80,7 +80,7 @@ def test_a_table_may_be_a_dict_or_a_list():
         mapping({"0": 1}, "It")
 
 
-@pytest.mark.parametrize("value", [None, {1, 2}, "12", 12, iter([1])], ids=repr)
+@pytest.mark.parametrize("value", [None, {1, 2}, "12", 12, iter([1])], ids=lambda value: type(value).__name__)
 def test_what_is_no_table_is_told_of_dicts_too_and_of_no_return(value):
     for read in (lambda: mapping(value, "It"), lambda: table(value, ("pages", "bytes"), "It")):
         with pytest.raises(Malformed, match="It should be a dict with the keys that the cell has, or a list") as told:
