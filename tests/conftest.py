@@ -26,9 +26,9 @@ CHROMIUM = [
 ]
 
 
-TURNS = ("book/test_built.py", "mm/", "browser/test_pages.py", "browser/test_every_lab.py", "browser/test_survives.py",
-         "browser/test_live_offline.py", "browser/test_lab_bench.py", "browser/test_l", "jupyterlab/", "browser/",
-         "book/")
+TURNS = ("book/test_built.py", "mm/", "exercises/", "labs/", "browser/test_pages.py", "browser/test_every_lab.py",
+         "browser/test_survives.py", "browser/test_live_offline.py", "browser/test_lab_bench.py", "browser/test_l",
+         "jupyterlab/", "browser/", "book/")
 """Whose turn it is: one process builds the book while the others need none; then the longest files, short ones last."""
 
 
