@@ -41,8 +41,8 @@ def predict(*, asks: tuple[Ask, ...], mistakes: tuple[Misconception, ...], other
     ``state`` is where to look at a wrong answer, ``states`` where by the name of the mistake, ``again`` a sentence
     that leads to the next question.
     """
-    asked = Asked(asks=asks, misconceptions=completed(asks, mistakes), rules=rules, reveal=True, state=state,
-                  states=states or {}, next=again)
+    asked = Asked(asks=asks, misconceptions=completed(asks, mistakes), rules=rules, reveal=True, beliefs=True,
+                  state=state, states=states or {}, next=again)
     return answered("predict", asked, other_answers, **about)
 
 

@@ -75,12 +75,15 @@ class Asked:
     """Some questions with their misconceptions, whose answers are dicts with every key.
 
     ``reveal``: say what was expected (for questions without an end); if not, say only what is wrong.
-    ``rules`` looks at the answers and says in a sentence which rule they break, or nothing.
+    ``beliefs``: a misconception leads to all answers, and is named only if it contradicts none that is right; if
+    not, it may belong to one answer alone.  ``rules`` looks at the answers and says in a sentence which rule they
+    break, or nothing.
     """
 
     asks: tuple[Ask, ...]
     misconceptions: tuple[Misconception, ...] = ()
     reveal: bool = False
+    beliefs: bool = False
     rules: Callable[[Mapping[Any, Any]], str] = lambda got: ""
     states: Mapping[str, Look] = field(default_factory=dict)
     state: Look | None = None
@@ -138,6 +141,8 @@ def _known(asked: Asked, got: Mapping[Any, Any], wrong: Sequence[Ask]) -> tuple[
     """Find the misconception that explains most of the wrong answers, or at least the first of them."""
     best: tuple[tuple[bool, int, int], Misconception, Ask] | None = None
     for each in asked.misconceptions:
+        if asked.beliefs and not _may_be_held(asked.asks, each, got):
+            continue
         explained = [ask for ask in wrong if _leads_to(ask, each, got)]
         most = 2 * len(explained) > len(wrong)
         if explained and (most or explained[0] is wrong[0]):
@@ -145,6 +150,16 @@ def _known(asked: Asked, got: Mapping[Any, Any], wrong: Sequence[Ask]) -> tuple[
             if best is None or rank > best[0]:
                 best = rank, each, explained[0]
     return (None, wrong[0]) if best is None else best[1:]
+
+
+def _may_be_held(asks: Sequence[Ask], known: Misconception, got: Mapping[Any, Any]) -> bool:
+    """Return whether a reader who believes this may have answered so.
+
+    Where it leads astray, nothing is right, and most answers are what it leads to.
+    """
+    astray = [ask for ask in asks if ask.key in got and not ask.holds(ask.read(known.answer[ask.key], ""))]
+    return not any(ask.holds(got[ask.key]) for ask in astray) and (
+        2 * sum(_leads_to(ask, known, got) for ask in astray) > len(astray))
 
 
 def _explains_most(known: Misconception, got: Mapping[Any, Any], wrong: Sequence[Ask]) -> bool:

@@ -6,13 +6,17 @@ import pytest
 
 from kmm_sim.exercises import (
     buddy_system,
+    choosing_an_allocator,
     getting_pages,
     gfp_flags,
     high_memory_and_per_cpu,
+    kmalloc,
     pages,
+    slab_layer,
     slab_slub_slob,
     the_stack,
     vmalloc,
+    zones,
 )
 from kmm_sim.mm.page import PAGE_OFFSET, VMEMMAP_START
 
@@ -61,6 +65,34 @@ def test_an_address_that_was_a_float_is_told_so(answer):
 def test_a_float_where_a_known_mistake_explains_everything_is_not_the_matter():
     result = pages.page_of.check(lambda addr: VMEMMAP_START + int((addr - PAGE_OFFSET) / 4096))
     assert result.misconception == "forgets the size"
+
+
+BELIEFS = [question(seed=seed, level=level) for question in (
+    pages.references, zones.which_zone, kmalloc.same_object, slab_layer.last_freed, slab_slub_slob.aside,
+    choosing_an_allocator.pool) for seed in range(1, 9) for level in range(1, question.levels + 1)]
+
+
+def test_a_belief_that_a_right_answer_contradicts_is_not_named():
+    for question in BELIEFS:
+        right = question.right_answers[0]
+        for mistake in question.misconceptions:
+            astray = {key: answer for key, answer in mistake.answer.items() if answer != right[key]}
+            for key, answer in astray.items():
+                result = question.check(right | {key: answer})
+                assert len(astray) == 1 or result.misconception != mistake.name, (question.title, mistake.name)
+
+
+def test_a_belief_that_explains_one_of_several_wrong_answers_is_not_named():
+    question = pages.references(seed=3)
+    right, zero = question.right_answers[0], question.misconceptions[0].answer
+    result = question.check({key: answer + 5 for key, answer in right.items()} | {"a": zero["a"]})
+    assert (result.misconception, result.why[:25]) == ("", "This answer is not right.")
+    assert question.check(zero | {"freed": 9}).misconception == "begins at zero"
+
+
+def test_a_mistake_in_one_of_several_sums_is_named():
+    right = pages.overhead.right_answers[0]
+    assert pages.overhead.check(right | {"percent": 1.6}).misconception == "rounded too far"
 
 
 def with_one(exercise, key, answer):
