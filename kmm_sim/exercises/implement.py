@@ -17,6 +17,7 @@ import re
 import textwrap
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Unpack
 
 from kmm_sim.catalogue import _
@@ -129,7 +130,7 @@ def judge_function(asked: Function, answer: Any, rng: random.Random) -> Result:
     for case in cases:
         outcome = _try(asked, case, call(answer, *case.args))
         if isinstance(outcome, Wrong):
-            own = dataclasses.replace(outcome, why=outcome.why or _rounding(answer, case))
+            own = dataclasses.replace(outcome, why=outcome.why or _rounding(asked, answer, case))
             return _explain(asked, answer, cases) or own
         if outcome is not None:
             return outcome
@@ -168,15 +169,32 @@ def _try(asked: Function, case: Case, called: Called) -> Result | None:
     return None if words is None else _wrong(asked, case, got, called.printed, "", words)
 
 
-def _rounding(answer: Callable[..., Any], case: Case) -> str:
-    """Say that a function divides by way of floats, if what is right is too large for one."""
+def _rounding(asked: Function, answer: Callable[..., Any], case: Case) -> str:
+    """Say that a function divides by way of floats, if what is right is too large for one.
+
+    It is the floats only if the function is right once its numbers divide exactly.
+    """
     code = getattr(answer, "__code__", None)
     if code is None or not isinstance(case.expected, int) or case.expected < EXACT:
         return ""
     if not any(step.opname == "BINARY_OP" and step.argrepr in ("/", "/=") for step in dis.get_instructions(code)):
         return ""
+    exact = call(answer, *(_Exact(each) if isinstance(each, int) else each for each in case.args))
+    if not _Came(case, exact, _plain(asked, exact)).is_right(asked):
+        return ""
     return _("There is a `/` in your function. It makes a float, which has 53 bits, and an address has 64: `int()` "
              "comes too late. `//` divides whole numbers.")
+
+
+def _exactly(name: str) -> Callable[[Fraction, Any], Fraction]:
+    """Return an operation of Fraction that takes a float for just what it is, and is not made one by it."""
+    operate = getattr(Fraction, name)
+    return lambda one, other: _Exact(operate(one, Fraction(other) if isinstance(other, float) else other))
+
+
+_Exact: Callable[[Any], Fraction] = type("_Exact", (Fraction,), {name: _exactly(name) for name in (
+    "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__")})
+"""Makes a number whose `/` rounds nothing."""
 
 
 def _reference(asked: Function, args: tuple[Any, ...]) -> Any:

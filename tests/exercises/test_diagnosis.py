@@ -62,6 +62,15 @@ def test_an_address_that_was_a_float_is_told_so(answer):
     assert "`//` divides whole numbers" in result.why
 
 
+@pytest.mark.parametrize("answer", [
+    lambda addr: VMEMMAP_START + 56 * int((addr - PAGE_OFFSET) / 4096),
+    lambda addr: VMEMMAP_START + 64 * round((addr - PAGE_OFFSET) / 4096),
+    lambda addr: VMEMMAP_START + 64 * int((addr - PAGE_OFFSET) / 4096) + 8,
+])
+def test_a_division_that_is_exact_is_not_the_matter(answer):
+    assert pages.page_of.check(answer).why == ""
+
+
 def test_a_float_where_a_known_mistake_explains_everything_is_not_the_matter():
     result = pages.page_of.check(lambda addr: VMEMMAP_START + int((addr - PAGE_OFFSET) / 4096))
     assert result.misconception == "forgets the size"
