@@ -327,8 +327,11 @@ def _wasted(pieces: tuple[int, ...], _rng: random.Random) -> Score:
         name = "equal pieces"
     elif all(kmalloc_size_roundup(piece) != piece for piece in pieces):
         name = "no full class"
+    worst = max(pieces, key=lambda piece: kmalloc_size_roundup(piece) - piece)
+    size = kmalloc_size_roundup(worst)
     return Score(value=given - RECORD, misconception=name, words=_(
-        "Better than one piece, but one of yours is just above a class."),
+        "Your piece of {piece} bytes gets {size}: it alone wastes {wasted}. In one piece the record wastes "
+        "948.").format(piece=worst, size=size, wasted=size - worst),
         state=InLab("kmalloc_lab", {"script": " ".join(f"+{piece}" for piece in pieces)}))
 
 

@@ -132,6 +132,15 @@ def test_a_design_that_does_not_do_what_was_asked_has_no_score(pages, mistake, f
     assert (result.misconception, result.got, result.score) == (mistake, f"{free} are free", None)
 
 
+@pytest.mark.parametrize(("pieces", "words"), [
+    ([1036, 64], "Your piece of 1036 bytes gets 2048: it alone wastes 1012."),
+    ([128, 972], "Your piece of 972 bytes gets 1024: it alone wastes 52."),
+])
+def test_a_record_badly_cut_is_told_of_the_piece_that_wastes_most(pieces, words):
+    result = kmalloc.split_record.check(pieces)
+    assert (result.misconception, result.why.partition(" In one")[0]) == ("", words)
+
+
 @pytest.mark.parametrize("answer", [None, {6}, 6], ids=repr)
 def test_what_is_no_table_of_lines_is_told_of_dicts_too(answer):
     assert f"a dict of lines and what is wrong there, or a list of such pairs, not {answer}." in \
