@@ -130,8 +130,8 @@ def word(options: Sequence[str] | Mapping[str, Iterable[Any]]) -> Reader:
         if is_blank(value):
             raise Blank
         if isinstance(value, bool):
-            value = "yes" if value else "no"  # who is asked yes or no may well answer in Python
-        if isinstance(value, str):
+            found = known.get("yes" if value else "no")  # who is asked yes or no may well answer in Python
+        elif isinstance(value, str):
             found = known.get(_plain_word(text(value, what)))
         elif value is None:
             found = known.get(None)

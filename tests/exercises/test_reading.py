@@ -157,3 +157,9 @@ def test_words_have_no_order_and_numbers_do():
     assert truth(numpy.bool_(True), "It") is True
     with pytest.raises(Malformed):
         truth(1, "It")
+
+
+def test_a_truth_value_that_is_no_word_is_told_of_as_it_was_given():
+    assert word(("yes", "no"))(True, "It") == "yes"
+    with pytest.raises(Malformed, match=r"not True \(bool\)"):
+        word(("may sleep", "must not sleep"))(True, "It")
