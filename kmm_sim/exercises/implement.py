@@ -221,12 +221,16 @@ def _wrong(asked: Function, case: Case, got: Any, printed: str, misconception: s
 def _explain(asked: Function, answer: Callable[..., Any], cases: Sequence[Case]) -> Wrong | None:
     """Name the misconception that explains most of what is wrong, on the smallest case that shows it.
 
-    Who has it would have got nothing right against it.  If something else is wrong too, its words say how far it goes.
+    Who has it would have got nothing right against it.  If something else is wrong too, its words say how far it goes;
+    of True and False too many agree by chance for that, so there it must explain everything.
     """
     results = [_Came(case, called, _plain(asked, called)) for case in cases for called in [call(answer, *case.args)]]
     right = [each for each in results if each.is_right(asked)]
     wrong = [each for each in results if not each.is_right(asked)]
-    known, explained = None, wrong[:len(wrong) // 2]
+    by_chance = all(isinstance(case.expected, bool) for case in cases)
+    if by_chance and results[0].got is not _NOTHING and len({each.got for each in results}) == 1:
+        return _always(asked, wrong[0], len(cases))
+    known, explained = None, wrong[:-1] if by_chance else wrong[:len(wrong) // 2]
     for misconception in asked.misconceptions:
         agreed = [each for each in wrong if _agrees(asked, misconception, each)]
         if len(agreed) > len(explained) and all(_agrees(asked, misconception, each) for each in right):
@@ -238,6 +242,13 @@ def _explain(asked: Function, answer: Callable[..., Any], cases: Sequence[Case])
         "{words} (That explains {n} of the {total} results that are not right.)").format(
         words=known.words, n=len(explained), total=len(wrong))
     return _wrong(asked, first.case, first.got, first.called.printed, known.name, words)
+
+
+def _always(asked: Function, came: _Came, n: int) -> Wrong:
+    """Say that an answer is the same for every case, which no belief has led to."""
+    return _wrong(asked, came.case, came.got, came.called.printed, "", _(
+        "Your answer is {answer} in each of the {n} cases, and in some of them that is wrong.").format(
+            answer=asked.shown(came.got), n=n))
 
 
 def _plain(asked: Function, called: Called) -> Any:

@@ -129,7 +129,7 @@ def _requests(rng: random.Random) -> Iterator[tuple[int, int, int, int, bool, bo
         for high, atomic in ((False, False), (False, True), (True, False), (True, True)):
             half = mark - mark // 2
             least = (half - half // 4 if atomic else half) if high else mark
-            for step in (-1, 0, 1):
+            for step in (-1, 0, 1, 2):
                 yield least + reserve + (1 << order) - 1 + step, order, mark, reserve, high, atomic
 
 

@@ -62,6 +62,19 @@ def test_an_address_that_was_a_float_is_told_so(answer):
     assert "`//` divides whole numbers" in result.why
 
 
+@pytest.mark.parametrize("always", [True, False])
+def test_who_always_says_the_same_is_told_so_and_of_no_mistake(always):
+    result = zones.passes.check(lambda free, order, mark, reserve, high, atomic: always)
+    assert (result.misconception, result.why.partition(" of ")[0]) == ("", f"Your answer is {always} in each")
+
+
+def test_true_and_false_agree_too_often_by_chance_for_a_mistake_that_explains_a_part():
+    result = zones.passes.check(lambda free, order, mark, reserve, high, atomic: free > order)
+    assert (result.outcome, result.misconception) == ("wrong", "")
+    result = zones.passes.check(lambda free, order, mark, reserve, high, atomic: high or free > mark + reserve)
+    assert (result.outcome, result.misconception) == ("wrong", "")
+
+
 @pytest.mark.parametrize("answer", [
     lambda addr: VMEMMAP_START + 56 * int((addr - PAGE_OFFSET) / 4096),
     lambda addr: VMEMMAP_START + 64 * round((addr - PAGE_OFFSET) / 4096),
