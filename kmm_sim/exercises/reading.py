@@ -228,10 +228,15 @@ def _values(value: Any, what: str) -> tuple[Any, ...]:
 
 
 def _key(key: Any) -> Any:
-    if isinstance(key, str):
-        written = str.__str__(key).strip().lower()
-        return int(written) if re.fullmatch("[0-9]{1,18}", written) else written
-    return whole_number(key, _("A key of your answer"))
+    """Return a key as the question's and the reader's are compared: a number and its text are the same key."""
+    if isinstance(key, float) and not float.is_integer(key):
+        return float.__repr__(key)
+    if not isinstance(key, str):
+        return whole_number(key, _("A key of your answer"))
+    written = str.__str__(key).strip().lower()
+    if re.fullmatch("0x[0-9a-f]{1,16}", written):
+        return int(written, 16)
+    return int(written) if re.fullmatch("[0-9]{1,18}", written) else written
 
 
 def describe(value: Any) -> str:

@@ -115,6 +115,13 @@ def test_a_number_that_is_a_key_may_be_written_as_text():
     assert kmalloc.waste.check({str(size): waste for size, waste in right.items()}).right
 
 
+def test_a_key_that_is_text_of_a_number_may_be_written_as_the_number():
+    masks = {int(mask, 16): names for mask, names in gfp_flags.decode.right_answers[0].items()}
+    assert gfp_flags.decode.check(masks).right
+    lists = buddy_system.then_and_now.right_answers[0]
+    assert buddy_system.then_and_now.check({6.12 if key == "6.12" else key: each for key, each in lists.items()}).right
+
+
 @pytest.mark.parametrize(("percent", "arm"), [(1.56, 0.0977), (1.563, 0.098), (1.5625, 0.09765625)])
 def test_three_digits_of_a_percentage_are_enough(percent, arm):
     assert pages.overhead.check({**pages.overhead.right_answers[0], "percent": percent, "arm": arm}).right
