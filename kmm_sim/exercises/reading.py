@@ -117,8 +117,8 @@ def numbers(value: Any, what: str) -> tuple[int, ...]:
 def word(options: Sequence[str] | Mapping[str, Iterable[Any]]) -> Reader:
     """Return a reader of one of these words.
 
-    Capitals, spaces, dashes, ``()`` and leading ``__`` make no difference.  With a mapping, each option brings
-    the other ways to write it: text, numbers such as the value of a flag, or None.
+    Capitals, spaces, dashes, ``()``, leading ``__`` and the order of what ``|`` joins make no difference.  With a
+    mapping, each option brings the other ways to write it: text, numbers such as the value of a flag, or None.
     """
     others = options if isinstance(options, Mapping) else dict.fromkeys(options, ())
     known: dict[Any, str] = {}
@@ -165,7 +165,8 @@ def zone_names(*names: str) -> dict[str, tuple[Any, ...]]:
 
 
 def _plain_word(value: str) -> str:
-    return re.sub(r"[\s_()-]+", "", value[:400].lower())
+    plain = re.sub(r"[\s_()-]+", "", value[:400].lower())
+    return "|".join(sorted(plain.split("|")))
 
 
 def sequence(value: Any, what: str) -> tuple[Any, ...]:

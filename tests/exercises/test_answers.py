@@ -80,6 +80,7 @@ WAYS = (
     (slab_slub_slob.slob_lists, "kmalloc4096", ("page allocator", "the page allocator", "pages")),
     (slab_layer.which_flags, "task", (("SLAB_PANIC", "boot"), (SlabFlags.PANIC, "boot"))),
     (slab_layer.which_flags, "list", ((None, "nothing"), (0, "nothing"))),
+    (gfp_flags.decode, "0xdc0", ("__GFP_ZERO | GFP_KERNEL", "GFP_KERNEL|__GFP_ZERO")),
     (zones.first_zone, "kernel", ("ZONE_NORMAL", ZoneType.NORMAL)),
     (zones.first_zone, "user", ("ZONE_HIGHMEM",)),
     (INFO, "device", (hex(INFO.right_answers[0]["device"]),)),
