@@ -12,6 +12,7 @@ import inspect
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from itertools import islice
 from numbers import Number
 from operator import index
@@ -57,15 +58,17 @@ def whole_number(value: Any, what: str) -> int:
         return index(value)
     except TypeError:
         pass
-    if isinstance(value, Number) and not isinstance(value, complex):
-        number = float(value)  # type: ignore[arg-type]
-        if float.is_integer(number) and abs(number) >= EXACT:
+    if not isinstance(value, Number) or isinstance(value, complex):
+        raise Malformed(_("{what} should be a number, not {value}.").format(what=what, value=_kind(value)))
+    if isinstance(value, Fraction):
+        if value.denominator == 1:
+            return index(value.numerator)
+    elif float.is_integer(number := float(value)):  # type: ignore[arg-type]
+        if abs(number) >= EXACT:
             raise Malformed(_("{what} is {value}, which was rounded: `/` makes a float, and that has 53 bits. `//` "
                               "divides whole numbers.").format(what=what, value=describe(value)))
-        if float.is_integer(number):
-            return float.__int__(number)
-        raise Malformed(_("{what} should be a whole number, not {value}.").format(what=what, value=describe(value)))
-    raise Malformed(_("{what} should be a number, not {value}.").format(what=what, value=_kind(value)))
+        return float.__int__(number)
+    raise Malformed(_("{what} should be a whole number, not {value}.").format(what=what, value=describe(value)))
 
 
 def number(value: Any, what: str) -> float:

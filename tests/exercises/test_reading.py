@@ -31,6 +31,14 @@ def test_a_whole_number_of_any_make_is_an_int(seven):
     assert whole_number(seven, "It") == 7
 
 
+def test_a_fraction_is_exact_however_large():
+    assert whole_number(Fraction(2**60 + 2, 2), "It") == 2**59 + 1
+    with pytest.raises(Malformed, match="should be a whole number"):
+        whole_number(Fraction(2**60 + 1, 2), "It")
+    with pytest.raises(Malformed, match="was rounded"):
+        whole_number(2.0**60, "It")
+
+
 @pytest.mark.parametrize(("value", "words"), [
     (7.5, "It should be a whole number, not 7.5"),
     (float("inf"), "whole number, not inf"),
