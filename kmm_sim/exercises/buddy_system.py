@@ -217,7 +217,8 @@ def _spoiled(pfns: tuple[int, ...], rng: random.Random) -> Score:
         name = "all in one place" if len(pfns) > 8 - len(empty) and len(empty) >= 6 else "a block is left"
         return Score(value=None, misconception=name, state=state, got=_("pages {first} to {last} are free").format(
             first=8 * empty[0], last=8 * empty[0] + 7))
-    name = "every other page" if len(pfns) >= 32 else "more than one in eight" if len(pfns) > 8 else ""
+    pairs = {pfn // 2 for pfn in pfns}
+    name = "every other page" if len(pairs) == 32 else "more than one in eight" if len(pfns) > 8 else ""
     return Score(value=float(len(pfns)), misconception=name, state=state)
 
 

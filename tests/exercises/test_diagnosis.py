@@ -145,6 +145,11 @@ def test_a_design_that_does_not_do_what_was_asked_has_no_score(pages, mistake, f
     assert (result.misconception, result.got, result.score) == (mistake, f"{free} are free", None)
 
 
+def test_pages_that_leave_pairs_free_do_not_spoil_them():
+    result = buddy_system.spoil.check([*range(32), 32, 40, 48, 56])
+    assert (result.misconception, result.got) == ("more than one in eight", "36 pages held")
+
+
 @pytest.mark.parametrize(("pieces", "words"), [
     ([1036, 64], "Your piece of 1036 bytes gets 2048: it alone wastes 1012."),
     ([128, 972], "Your piece of 972 bytes gets 1024: it alone wastes 52."),
