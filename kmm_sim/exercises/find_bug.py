@@ -178,7 +178,7 @@ def _read(snippet: Snippet, answer: Any) -> Found:
     else:
         entries = _listed(answer)
         lone = len(entries) == 2 and hasattr(entries[0], "__index__") and not isinstance(entries[0], bool)
-        pairs = [entries] if lone else [sequence(entry, _("Each entry of your answer")) for entry in entries]
+        pairs = [entries] if lone else [_entry(entry) for entry in entries]
     name = word(tuple(snippet.names))
     return frozenset(pair for entry in pairs for pair in _pair(snippet, entry, name))
 
@@ -191,10 +191,21 @@ def _listed(answer: Any) -> tuple[Any, ...]:
                           "{value}.").format(value=describe(answer))) from None
 
 
+def _entry(entry: Any) -> tuple[Any, ...]:
+    try:
+        return sequence(entry, "")
+    except Malformed:
+        raise _no_pair(entry) from None
+
+
+def _no_pair(entry: Any) -> Malformed:
+    return Malformed(_("Each entry of your answer should be a pair, a line and what is wrong there, not {value}. A "
+                       "dict of lines will do as well.").format(value=describe(entry)))
+
+
 def _pair(snippet: Snippet, entry: tuple[Any, ...], name: Reader) -> list[tuple[int, str]]:
     if len(entry) != 2:
-        raise Malformed(_("Each entry of your answer should be a line and what is wrong there, not {value}.").format(
-            value=describe(entry)))
+        raise _no_pair(entry)
     blanks = [label for label, each in zip((_("the line"), _("what is wrong")), entry, strict=True) if each is ...]
     if blanks:
         raise Blank("" if len(blanks) == 2 else blanks[0])

@@ -183,3 +183,11 @@ def test_an_address_handed_in_is_shown_in_hexadecimal():
 def test_that_a_hole_must_be_larger_passes_under_no_seed():
     answer = next(each.answer for each in vmalloc.lowest_hole.misconceptions if each.name == "must be larger")
     assert vmalloc.lowest_hole.check(answer, seed=21).misconception == "must be larger"
+
+
+@pytest.mark.parametrize(("answer", "entry"), [
+    ([6, "size", 19, "sleeps"], "6"), (["size"], "'size'"), ([(6, "size", 19)], "(6, 'size', 19)"),
+])
+def test_what_is_no_pair_of_line_and_bug_is_told_of_pairs_and_of_dicts(answer, entry):
+    assert gfp_flags.isr.check(answer).why == (f"Each entry of your answer should be a pair, a line and what is wrong "
+                                               f"there, not {entry}. A dict of lines will do as well.")
