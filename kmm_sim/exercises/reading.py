@@ -293,7 +293,7 @@ class _Short(reprlib.Repr):
 
 class _Hex(_Short):
     def repr_int(self, x: int, level: int) -> str:
-        return hex(x) if 9 < abs(x) < 1 << 64 else super().repr_int(x, level)
+        return hex(x) if 9 < abs(x) < 1 << 256 else super().repr_int(x, level)
 
 
 _short, _hex = _Short(), _Hex()

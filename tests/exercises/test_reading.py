@@ -116,6 +116,7 @@ def test_anything_can_be_described_shortly():
 def test_addresses_are_in_hexadecimal_wherever_they_stand():
     assert in_hex([(0, 0x2000), {0x38000: None}]) == "[(0, 0x2000), {0x38000: None}]"
     assert in_hex(-4096) == "-0x1000"
+    assert in_hex(1 << 120) == "0x1" + 30 * "0", "an address that was shifted too far"
     assert in_hex(10**5000) == "<int>"
     assert (in_hex(True), in_hex(9), in_hex(0.5)) == ("True", "9", "0.5")
 
