@@ -26,7 +26,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from kmm_sim.catalogue import _
-from kmm_sim.exercises.reading import describe
+from kmm_sim.exercises.reading import describe, without_addresses
 from kmm_sim.exercises.result import Raised
 
 __all__ = ["Called", "NoEnd", "call", "is_untouched", "limited", "raised", "refuses"]
@@ -174,7 +174,7 @@ def _is_readers(filename: str) -> bool:
 
 def _message(error: BaseException) -> str:
     try:
-        return str.__str__(str(error))[:400]
+        return without_addresses(str.__str__(str(error)))[:400]
     except BaseException:
         return describe(error)
 

@@ -20,8 +20,9 @@ from typing import Any
 
 from kmm_sim.catalogue import _
 
-__all__ = ["EXACT", "Blank", "Malformed", "Reader", "address", "describe", "in_hex", "is_blank", "mapping", "number",
-           "numbers", "sequence", "table", "text", "truth", "whole_number", "word", "words_of", "zone_names"]
+__all__ = ["EXACT", "Blank", "Malformed", "Opaque", "Reader", "address", "describe", "in_hex", "is_blank", "mapping",
+           "number", "numbers", "sequence", "sort_of", "table", "text", "truth", "whole_number", "without_addresses",
+           "word", "words_of", "zone_names"]
 
 Reader = Callable[[Any, str], Any]
 """Turns a value of the reader's into a plain one; the text says in messages what the value is."""
@@ -42,6 +43,16 @@ class Blank(Exception):
     """A ``...`` of the template is still in the answer."""
 
 
+class Opaque:
+    """Stands for what was no plain value in another process: no more is left of it than what can be said of it."""
+
+    def __init__(self, text: str, sort: str = "") -> None:
+        self.text, self.sort = text, sort or text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def is_blank(value: object) -> bool:
     """Return whether ``value`` is the ``...`` that a template leaves for the reader."""
     return value is ...
@@ -59,7 +70,7 @@ def whole_number(value: Any, what: str) -> int:
     except TypeError:
         pass
     if not isinstance(value, Number) or isinstance(value, complex):
-        raise Malformed(_("{what} should be a number, not {value}.").format(what=what, value=_kind(value)))
+        raise Malformed(_("{what} should be a number, not {value}.").format(what=what, value=sort_of(value)))
     if isinstance(value, Fraction):
         if value.denominator == 1:
             return index(value.numerator)
@@ -88,7 +99,7 @@ def address(value: Any, what: str) -> int:
         if re.fullmatch("[0-9a-f]{1,16}", digits):
             return int(digits, 16)
         raise Malformed(_("{what} should be an address such as `0xffff888001234000`, not {value}.").format(
-            what=what, value=_kind(value)))
+            what=what, value=sort_of(value)))
     return whole_number(value, what)
 
 
@@ -98,7 +109,7 @@ def truth(value: Any, what: str) -> bool:
         raise Blank
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
         return bool(value)
-    raise Malformed(_("{what} should be `True` or `False`, not {value}.").format(what=what, value=_kind(value)))
+    raise Malformed(_("{what} should be `True` or `False`, not {value}.").format(what=what, value=sort_of(value)))
 
 
 def text(value: Any, what: str) -> str:
@@ -106,7 +117,7 @@ def text(value: Any, what: str) -> str:
     if is_blank(value):
         raise Blank
     if not isinstance(value, str):
-        raise Malformed(_("{what} should be text, not {value}.").format(what=what, value=_kind(value)))
+        raise Malformed(_("{what} should be text, not {value}.").format(what=what, value=sort_of(value)))
     return str.__str__(value).strip()
 
 
@@ -142,7 +153,7 @@ def word(options: Sequence[str] | Mapping[str, Iterable[Any]]) -> Reader:
             found = known.get(whole_number(value, what)) if hasattr(value, "__index__") else None
         if found is None:
             raise Malformed(_("{what} should be one of {options}, not {value}.").format(
-                what=what, options=", ".join(f"`{option}`" for option in others), value=_kind(value)))
+                what=what, options=", ".join(f"`{option}`" for option in others), value=sort_of(value)))
         return found
 
     return read
@@ -179,7 +190,7 @@ def sequence(value: Any, what: str) -> tuple[Any, ...]:
     if isinstance(value, set | frozenset):
         raise Malformed(_("{what} should be a list: a set has no order.").format(what=what))
     if not _is_list(value):
-        raise Malformed(_("{what} should be a list, not {value}.").format(what=what, value=_kind(value)))
+        raise Malformed(_("{what} should be a list, not {value}.").format(what=what, value=sort_of(value)))
     entries = tuple(islice(value, LONGEST + 1))
     if len(entries) > LONGEST:
         raise Malformed(_("{what} has more than {longest} entries.").format(what=what, longest=LONGEST))
@@ -227,7 +238,7 @@ def _values(value: Any, what: str) -> tuple[Any, ...]:
     """Return the entries of a list that stands for a dict; what is neither is told of both."""
     if isinstance(value, set | frozenset) or not _is_list(value):
         raise Malformed(_("{what} should be a dict with the keys that the cell has, or a list of the values, not "
-                          "{value}.").format(what=what, value=describe(value) if value is None else _kind(value)))
+                          "{value}.").format(what=what, value=describe(value) if value is None else sort_of(value)))
     return sequence(value, what)
 
 
@@ -259,8 +270,10 @@ def in_hex(value: Any) -> str:
         return describe(value)
 
 
-def _kind(value: Any) -> str:
+def sort_of(value: Any) -> str:
     """Say what sort of thing was given instead, with a word on the ones that surprise."""
+    if isinstance(value, Opaque):
+        return value.sort
     if value is None:
         return _("None (is a `return` missing?)")
     if inspect.iscoroutine(value):
@@ -284,11 +297,24 @@ def _type_name(value: Any) -> str:
     return str(type.__getattribute__(type(value), "__name__"))
 
 
+def without_addresses(text: str) -> str:
+    """Return text without what Python tells of where an object is: it is another place each time, and says nothing."""
+    return re.sub(r" at 0x[0-9a-fA-F]+(?=>|, file )", "", text)
+
+
 class _Short(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxlist = self.maxtuple = self.maxdict = 16
         self.maxother = self.maxstring = self.maxlong = 80
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        try:
+            text = without_addresses(str.__str__(repr(x)))
+        except Exception:
+            return f"<{_type_name(x)}>"
+        half = (self.maxother - 3) // 2
+        return text if len(text) <= self.maxother else f"{text[:half]}...{text[-half:]}"
 
 
 class _Hex(_Short):

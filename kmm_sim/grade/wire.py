@@ -2,7 +2,7 @@
 """What two processes that do not trust each other say: plain values as JSON, each message with its length before it.
 
 ``packed`` may meet any object at all and never raises; ``unpacked`` may meet any JSON at all.  What is no plain value
-arrives as an Opaque, which no check takes for an answer.
+arrives as an Opaque, which no check takes for an answer; what a check would say of it comes along.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from itertools import islice
 from numbers import Number
 from operator import index
 from typing import Any
+
+from kmm_sim.exercises.reading import Opaque, describe, sort_of
+from kmm_sim.mm.gfp import Gfp
 
 __all__ = ["Gone", "Late", "Opaque", "packed", "receive", "send", "unpacked"]
 
@@ -37,16 +40,6 @@ class Gone(Exception):
 
 class Late(Gone):
     """It says nothing in time."""
-
-
-class Opaque:
-    """What was no plain value: no more than its description is left."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 def send(fd: int, message: Any) -> None:
@@ -96,11 +89,13 @@ def packed(value: Any) -> Any:
 def _packed(value: Any, depth: int, seen: list[int]) -> Any:
     seen[0] += 1
     if depth > DEPTH or seen[0] > NODES:
-        return {"?": "<too much>"}
+        return {"?": ["<too much>", ""]}
     if value is None or value is True or value is False:
         return value
     if value is ...:
         return {"e": 1}
+    if type(value) is Gfp and 0 <= value < EXACT:
+        return {"g": int(value)}
     if isinstance(value, int):
         exact = int.__index__(value)
         return exact if -EXACT < exact < EXACT else {"i": hex(exact)} if exact.bit_length() < 4096 else _opaque(value)
@@ -137,9 +132,10 @@ def _other(value: Any, depth: int, seen: list[int]) -> Any:
 
 
 def _opaque(value: Any) -> Any:
-    from kmm_sim.exercises.reading import describe
-
-    return {"?": describe(value)[:200]}
+    try:
+        return {"?": [describe(value)[:200], sort_of(value)[:200]]}
+    except BaseException:
+        return {"?": [describe(value)[:200], ""]}
 
 
 def unpacked(raw: Any, depth: int = 0) -> Any:
@@ -173,6 +169,9 @@ def _unpacked(tag: str, held: Any, depth: int) -> Any:
             return {unpacked(each, depth + 1) for each in held}
         case "m":
             return {unpacked(key, depth + 1): unpacked(value, depth + 1) for key, value in held}
+        case "g":
+            return Gfp(held)
         case "?":
-            return Opaque(str(held)[:200])
+            text, sort = held
+            return Opaque(str(text)[:200], str(sort)[:200])
     return Opaque("<nonsense>")

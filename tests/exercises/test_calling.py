@@ -92,6 +92,10 @@ def test_an_error_whose_text_raises():
     assert "Nasty" in repr(raised(Nasty()))
 
 
+def test_an_error_is_told_without_the_place_of_an_object():
+    assert raised(KeyError(object())).message == "<object object>"
+
+
 def test_standard_output_is_given_back_even_after_sys_exit():
     before = sys.stdout
     assert isinstance(ex.buddy_of.check(lambda pfn, order: sys.exit(1)), Raised)

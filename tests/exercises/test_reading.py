@@ -113,6 +113,17 @@ def test_anything_can_be_described_shortly():
     assert len(describe(list(range(10**6)))) < 200
 
 
+def test_where_an_object_is_in_memory_is_not_said():
+    class Long:
+        def __repr__(self):
+            return f"<{'x' * 100} at 0x7f12>"
+
+    assert describe([object(), print]) == "[<object object>, <built-in function print>]"
+    assert describe(lambda: 1) == "<function test_where_an_object_is_in_memory_is_not_said.<locals>.<lambda>>"
+    assert "0x" not in describe(Long())
+    assert describe("block at 0x1000, file 2") == "'block at 0x1000, file 2'"
+
+
 def test_addresses_are_in_hexadecimal_wherever_they_stand():
     assert in_hex([(0, 0x2000), {0x38000: None}]) == "[(0, 0x2000), {0x38000: None}]"
     assert in_hex(-4096) == "-0x1000"

@@ -379,6 +379,14 @@ def test_the_same_seed_gives_the_same_grades_and_md_is_read_as_well(tmp_path):
     assert (tmp_path / "out/chapter.md").is_file()
 
 
+def test_a_report_says_what_the_check_says(tmp_path):
+    answer = "async def buddy_of(pfn, order):\n    return pfn, pfn\n"
+    (tmp_path / "waits.ipynb").write_text(ipynb([IMPORT, answer + BUDDY]))
+    (found,) = grade([tmp_path / "waits.ipynb"], seed=7)
+    (text,) = (each.text for each in found.outcomes if each.outcome == "wrong")
+    assert "not a coroutine: write `def`, not `async def`" in " ".join(text.split())
+
+
 EVERYTHING = """
 from kmm_sim.exercises import Series, all_exercises
 for each in all_exercises():

@@ -10,8 +10,9 @@ from types import MappingProxyType
 import numpy
 import pytest
 
-from kmm_sim import GFP_KERNEL
+from kmm_sim import GFP_DMA, GFP_KERNEL
 from kmm_sim.exercises import Series, all_exercises
+from kmm_sim.exercises.reading import describe, sort_of
 from kmm_sim.grade.wire import Gone, Opaque, packed, receive, send, unpacked
 
 
@@ -47,6 +48,22 @@ def test_lists_and_tables_of_other_makes_arrive_as_lists_and_tables():
     assert isinstance(there(b"12"), Opaque)
 
 
+async def waits():
+    return 1
+
+
+@pytest.mark.parametrize("make", [
+    waits, lambda: (n for n in ()), lambda: map(int, ()), lambda: iter([]), lambda: b"12", lambda: 1j, lambda: print,
+    lambda: lambda: 1, object, lambda: None, lambda: "text", lambda: GFP_KERNEL | GFP_DMA, lambda: [1], lambda: int])
+def test_the_same_words_are_said_of_what_arrived(make):
+    assert sort_of(there(make())) == sort_of(make())
+
+
+def test_a_mask_is_shown_with_the_names_of_its_flags():
+    assert describe([there(GFP_KERNEL)]) == "[<gfp 0xcc0 GFP_KERNEL>]"
+    assert there(type(GFP_KERNEL)(1 << 80)) == 1 << 80
+
+
 class Endless(list):
     def __iter__(self):
         while True:
@@ -72,7 +89,8 @@ def test_whatever_else_is_packed_without_harm():
 
 @pytest.mark.parametrize("raw", [
     [], [1], {"x": 1}, {"l": 5}, {"m": [[1]]}, {"m": [[{"l": []}, 1]]}, {"i": "z"}, {"s": [{"l": []}]}, {"d": []},
-    {"l": 1, "t": 2}, {}, {"i": "f" * 10}, 1.5], ids=repr)
+    {"l": 1, "t": 2}, {}, {"i": "f" * 10}, 1.5, {"?": 5}, {"?": ["a"]},
+    {"g": "x"}, {"g": -1}, {"g": 1.5}], ids=repr)
 def test_nonsense_is_read_without_harm(raw):
     value = unpacked(raw)
     assert isinstance(value, Opaque | int | float)
