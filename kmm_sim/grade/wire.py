@@ -17,7 +17,7 @@ from numbers import Number
 from operator import index
 from typing import Any
 
-from kmm_sim.exercises.reading import Opaque, describe, sort_of
+from kmm_sim.exercises.reading import EXACT, Opaque, describe, sort_of
 from kmm_sim.mm.gfp import Gfp
 
 __all__ = ["Gone", "Late", "Opaque", "packed", "receive", "send", "unpacked"]
@@ -26,7 +26,6 @@ LONGEST = 2_000_000  # bytes of a message
 ENTRIES = 5000  # of one list
 NODES = 50_000  # of one value
 DEPTH = 20
-EXACT = 1 << 53
 
 CONTAINERS: tuple[tuple[type, str, Callable[[Any], Iterator[Any]]], ...] = (
     (list, "l", list.__iter__), (tuple, "t", tuple.__iter__), (set, "s", set.__iter__),
