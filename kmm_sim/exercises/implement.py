@@ -259,7 +259,9 @@ def _plain(asked: Function, called: Called) -> Any:
 
 
 def _agrees(asked: Function, misconception: Misconception, came: _Came) -> bool:
+    if came.got is _NOTHING:
+        return False
     wrong = _plain(asked, call(misconception.answer, *came.case.args))
-    if came.got is _NOTHING or wrong is _NOTHING:
+    if wrong is _NOTHING:
         return False
     return bool(asked.symptom(came.case.expected, came.got) == asked.symptom(came.case.expected, wrong))
