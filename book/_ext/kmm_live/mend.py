@@ -121,18 +121,22 @@ def mend_pages(site: Path) -> None:
     found = marks.read_text(encoding="utf-8")
     assert MARKED in found or NOT_IN_LABS in found, "Sphinx marks what was searched for in another way"
     marks.write_text(found.replace(MARKED, NOT_IN_LABS), encoding="utf-8")
-    search = site / "_static/searchtools.js"
-    found = search.read_text(encoding="utf-8")
-    assert ALL_OF_A_PAGE in found or TEXT_OF_A_PAGE in found, "Sphinx's search takes the text of a page from elsewhere"
-    found = found.replace(ALL_OF_A_PAGE, TEXT_OF_A_PAGE).replace(LEFT_OUT, NO_SCRIPT_TOO).replace(TERM, MEANING)
     words = site / "_static/translations.js"
     mend_plurals(site / "_static/doctools.js", words)
-    if not words.is_file():  # in another language that sentence is looked for as it is
-        found = found.replace(CATEGORIES, "")
-    search.write_text(found, encoding="utf-8")
+    mend_search(site / "_static/searchtools.js", words)
     for script in (site / "_static").glob("vendor/fontawesome/*/js"):
         for file in script.iterdir():
             file.unlink()
+
+
+def mend_search(script: Path, words: Path) -> None:
+    """Let the search show what a page says; a book in English has no ``words``."""
+    found = script.read_text(encoding="utf-8")
+    assert ALL_OF_A_PAGE in found or TEXT_OF_A_PAGE in found, "Sphinx's search takes the text of a page from elsewhere"
+    found = found.replace(ALL_OF_A_PAGE, TEXT_OF_A_PAGE).replace(LEFT_OUT, NO_SCRIPT_TOO).replace(TERM, MEANING)
+    if not words.is_file():  # in another language that sentence is looked for as it is
+        found = found.replace(CATEGORIES, "")
+    script.write_text(found, encoding="utf-8")
 
 
 def mend_plurals(script: Path, words: Path) -> None:
